@@ -1,0 +1,21 @@
+import type { NetworkLevel, ProfileName, WorkspaceMode } from './config.ts'
+
+/** What one sandbox may do and use: the outcome of profile, compatibility mode, config and flags. Nothing in it is optional. */
+export interface Permissions {
+  readonly profile: ProfileName
+  readonly network: NetworkLevel
+  readonly workspace: WorkspaceMode
+  /** Shows the allowlisted dotfiles of the user's home, read-only. */
+  readonly mountHome: boolean
+  readonly passEnv: boolean
+  readonly readOnlyRoot: boolean
+  /** A built-in seccomp profile or the absolute path of a file. */
+  readonly seccomp: string
+  readonly memoryBytes: number
+  /** Cores; undefined = all of them. */
+  readonly cpus: number | undefined
+  readonly pids: number
+  readonly tmpBytes: number
+  /** False mounts /tmp noexec. */
+  readonly tmpExec: boolean
+}

@@ -1,0 +1,107 @@
+import type { Isolation } from '../contract/isolation.ts'
+import type { Permissions } from '../contract/permissions.ts'
+import type { RunIo } from '../contract/run.ts'
+
+/**
+ * The driver contract: what a way to isolate must do, may do, and says of itself.
+ *
+ * A driver is a folder beside this file. It imports `contract`, `lib`, `policy` and `drivers/shared`, never another
+ * driver, the engine or the store. Its life: `probe` tells whether it works here; `runOnce` isolates one command and
+ * leaves nothing behind; `recover` repairs what a crash of ours left. The verbs for sandboxes that stay (create,
+ * start, stop, destroy, connect) join this interface with the guest agent.
+ */
+export interface Driver {
+  /** The name a user gives with `--backend`. */
+  readonly name: string
+  readonly facts: DriverFacts
+
+  /**
+   * Finds out by doing whether sandboxes can be made here. Never throws; costs up to `signal`'s limit.
+   * Safe to repeat; leaves nothing behind.
+   */
+  probe(signal: AbortSignal): Promise<ProbeReport>
+
+  /**
+   * Runs one command in a fresh sandbox and resolves when it has ended and every trace is gone: processes, mounts,
+   * cgroups, files. Aborting `signal` kills the sandbox and resolves with `canceled`.
+   * Errors: `backend_unavailable`, `command_not_found`, `command_not_executable`, `workdir_not_found`,
+   * `sandbox_start_failed`, `disk_full`. A command that fails is a result, not an error.
+   */
+  readonly runOnce?: (spec: RunSpec, io: RunIo, signal: AbortSignal) => Promise<RunOutcome>
+
+  /**
+   * Removes what runs of a crashed process left: run directories, cgroups. Never touches a live run.
+   * Idempotent; resolves with the number of runs cleaned.
+   */
+  recover(signal: AbortSignal): Promise<number>
+}
+
+/** What a driver is and enforces. The conformance suite attacks each claim from inside a sandbox. */
+export interface DriverFacts {
+  readonly isolation: Isolation
+  /** `none`: no network exists inside. `proxy` and `enforced` come with the egress gateway. */
+  readonly egress: 'enforced' | 'proxy' | 'none'
+  /** Limits this driver can hold on every machine; `best-effort` depends on the machine and is told by `probe`. */
+  readonly limits: 'enforced' | 'best-effort'
+  /** True when the host's own programs are the root file system, so that no image is needed. */
+  readonly hostRoot: boolean
+}
+
+/** One thing that `probe` tried. */
+export interface Finding {
+  /** Short noun phrase, e.g. `user namespaces`. */
+  readonly check: string
+  readonly status: 'ok' | 'warning' | 'error'
+  /** What was found, one sentence. */
+  readonly detail: string
+  /** The exact command or setting that mends it. */
+  readonly fix?: string
+}
+export interface ProbeReport {
+  readonly usable: boolean
+  readonly findings: readonly Finding[]
+}
+
+/** The project as the sandbox sees it. Paths in `hidden`, `replaced` and `readOnly` are relative to `hostPath`. */
+export interface WorkspaceView {
+  readonly mode: 'copy' | 'mount'
+  /** Absolute, symlinks resolved. */
+  readonly hostPath: string
+  /** Files, sockets, FIFOs and devices the sandbox must not see. */
+  readonly hidden: readonly string[]
+  /** Files shown with other content (credentials taken out). */
+  readonly replaced: readonly { readonly path: string; readonly content: string }[]
+  /** With `mount`: files and folders that run later on the host, kept read-only. */
+  readonly readOnly: readonly string[]
+}
+
+/** Everything a driver needs for one run; resolved, nothing left to default. */
+export interface RunSpec {
+  /** Unique, `[0-9a-z]{16}`; names the run's directory and cgroups. */
+  readonly id: string
+  readonly command: readonly string[]
+  /** The command's environment except PATH and HOME, which the driver sets unless present. */
+  readonly env: Readonly<Record<string, string>>
+  /** The caller's PATH, for drivers with a host root. */
+  readonly callerPath: string
+  /** Directory inside the sandbox, absolute; undefined = the workspace, else the home. */
+  readonly cwd: string | undefined
+  /** `host` or an image reference. */
+  readonly image: string
+  readonly workspace: WorkspaceView | undefined
+  readonly permissions: Permissions
+  readonly timeoutMs: number | undefined
+}
+
+/** How a run ended, as the driver saw it. */
+export interface RunOutcome {
+  readonly ended: 'exited' | 'signaled' | 'timed_out' | 'out_of_memory' | 'canceled'
+  /** Exit status 0–255 with `exited`. */
+  readonly status?: number
+  readonly signal?: number
+  readonly memoryPeakBytes?: number
+  /** Project files the command changed in its private copy; undefined when there was no copy. */
+  readonly changedFiles?: number
+  /** Weaknesses of this run the user should know, one sentence each. */
+  readonly notices: readonly string[]
+}
