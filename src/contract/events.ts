@@ -24,7 +24,15 @@ export type EventName = (typeof EVENT_NAMES)[number]
 
 /** One thing that happened, before the log adds its own fields. `type` decides which further fields are there. */
 export type AuditEvent =
-  | { readonly type: 'command_executed'; readonly sandbox: string; readonly command: readonly string[]; readonly exit_code: number | null; readonly backend: string; readonly profile: string; readonly duration_ms: number }
+  | {
+      readonly type: 'command_executed'
+      readonly sandbox: string
+      readonly command: readonly string[]
+      readonly exit_code: number | null
+      readonly backend: string
+      readonly profile: string
+      readonly duration_ms: number
+    }
   | { readonly type: 'policy_violation'; readonly sandbox: string; readonly policy: string; readonly details: string }
   | { readonly type: 'sandbox_error'; readonly name: string; readonly error: string }
   | { readonly type: 'config_trusted'; readonly path: string; readonly sha256: string }
