@@ -1,0 +1,85 @@
+import { PROFILE_NAMES, WORKSPACE_MODES } from '../../contract/config.ts'
+import type { CommandSpec } from '../command.ts'
+
+export const RUN_SPEC: CommandSpec = {
+  name: 'run',
+  summary: 'Run a command in a fresh sandbox',
+  description:
+    'The sandbox is gone when the command ends. Flags end at the first word that is not one, so the command keeps its ' +
+    "own flags; `--` is optional. The exit status is the command's own; 128+N when signal N ended it, 124 after " +
+    '--timeout, 125 when agentkernel itself failed, 126 when the command cannot be executed, 127 when it is not found.',
+  usage: ['run [flags] COMMAND [ARG...]'],
+  positionals: { kind: 'command', summary: 'The program to run, with its arguments' },
+  flags: [
+    { name: 'config', short: 'c', value: { label: 'FILE', complete: 'files' }, summary: 'Use this config file, and honour all of it' },
+    {
+      name: 'profile',
+      short: 'p',
+      value: { label: 'PROFILE', choices: PROFILE_NAMES, complete: 'profile' },
+      summary: `How much the command may do: ${PROFILE_NAMES.join(', ')} (default moderate)`,
+    },
+    { name: 'no-network', summary: 'No network, whatever the profile says' },
+    {
+      name: 'backend',
+      short: 'B',
+      value: { label: 'NAME', complete: 'backend' },
+      summary: 'Isolate with this backend instead of the best one',
+    },
+    {
+      name: 'env',
+      short: 'e',
+      value: { label: 'KEY=VALUE', complete: 'variable' },
+      repeatable: true,
+      summary: 'Set a variable; KEY alone copies its value from your environment (repeatable)',
+    },
+    {
+      name: 'workdir',
+      short: 'w',
+      value: { label: 'DIR' },
+      summary: 'Start in this directory of the sandbox (default: where you stand in the project)',
+    },
+    {
+      name: 'timeout',
+      value: { label: 'DURATION' },
+      summary: 'Stop the command after this long: 90, 500ms, 45s, 30m, 2h, 1d (default: never)',
+    },
+    { name: 'memory', value: { label: 'SIZE' }, summary: 'Memory limit: 512m, 1.5g; a bare number is bytes; at least 4m' },
+    { name: 'cpus', value: { label: 'N' }, summary: 'CPU limit in cores: 1, 0.5 (default: all)' },
+    {
+      name: 'image',
+      short: 'i',
+      value: { label: 'IMAGE' },
+      summary: "Root file system; only `host`, this machine's own programs, for now",
+    },
+    {
+      name: 'workspace',
+      value: { label: 'MODE', choices: WORKSPACE_MODES },
+      summary: 'Show the project not at all (none), as a private copy (copy), or the real files (mount)',
+    },
+    { name: 'quiet', short: 'q', summary: 'No notices on stderr' },
+    { name: 'json', summary: 'Print one object: exit_code, ended, duration_ms, stdout, stderr' },
+  ],
+  examples: [
+    { command: `agentkernel run python3 -c "print('Hello from sandbox!')"`, note: 'Run a line of Python' },
+    { command: 'agentkernel run npm test', note: 'Test the project; changes stay in a private copy' },
+    { command: 'agentkernel run -p restrictive --memory 256m --timeout 30s ./script.sh', note: 'Run something you do not trust' },
+    { command: 'agentkernel run --workspace mount make build', note: 'Let the command change the real files' },
+    { command: 'agentkernel run -e API_URL=http://localhost -e CI bash', note: 'Open a shell with two variables' },
+  ],
+  laterFlags: [
+    { name: 'keep', short: 'k', note: 'Leave it out; for now every sandbox is gone when its command ends.' },
+    { name: 'fast', short: 'F', note: 'Leave it out.' },
+    { name: 'template' },
+    { name: 'ttl', note: 'Leave it out; --timeout limits how long the command runs.' },
+    { name: 'branch' },
+    { name: 'publish', short: 'P' },
+    { name: 'ssh' },
+    { name: 'secret', short: 'S' },
+    { name: 'secret-file' },
+    { name: 'placeholder-secrets' },
+    { name: 'volume', note: 'Leave it out; --workspace mount shows the project read-write.' },
+    { name: 'receipt' },
+    { name: 'build' },
+    { name: 'network', note: 'Leave it out; for now every sandbox runs without network.' },
+  ],
+}
