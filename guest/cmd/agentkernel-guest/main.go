@@ -1,0 +1,38 @@
+// Command agentkernel-guest is the small static program on both sides of a sandbox's wall.
+//
+//	agentkernel-guest launch   on the host: cgroups, mounts, id map, then becomes bubblewrap
+//	agentkernel-guest init     in the sandbox: process 1, starts the command and reports how it ended
+//
+// Both take everything they need from descriptors, so that neither an argument list nor an environment shows it.
+package main
+
+import (
+	"os"
+	"runtime"
+
+	"agentkernel/guest/internal/launch"
+	"agentkernel/guest/internal/pidone"
+)
+
+func init() {
+	// Namespaces and credentials belong to a thread. The main goroutine keeps the main thread, which then execs.
+	runtime.LockOSThread()
+}
+
+func main() {
+	mode := ""
+	if len(os.Args) > 1 {
+		mode = os.Args[1]
+	}
+	switch mode {
+	case "launch":
+		os.Exit(launch.Main())
+	case launch.StageTwo:
+		os.Exit(launch.MainInUserNamespace())
+	case "init":
+		os.Exit(pidone.Main())
+	default:
+		os.Stderr.WriteString("agentkernel-guest is started by agentkernel; run `agentkernel --help`\n")
+		os.Exit(2)
+	}
+}

@@ -1,0 +1,172 @@
+// Package launch prepares the host side of a sandbox and then becomes bubblewrap.
+//
+// As root the mounts are made in a private mount namespace and the process then drops to an unprivileged host
+// identity, so that the workload never holds host user 0. As a user the same happens in a user namespace of our own
+// (see userns.go). Nothing is mounted in the host's namespace, and nothing is attached to a process after it started.
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"agentkernel/guest/internal/plan"
+	"agentkernel/guest/internal/status"
+)
+
+// Descriptors handed to bubblewrap besides 0–4.
+const (
+	specFD    = 5
+	argsFD    = 6
+	seccompFD = 7
+)
+
+// Main runs the plan from the control descriptor. It returns only on failure.
+func Main() int {
+	work, text, err := plan.Read()
+	if err != nil {
+		return status.Fail("launch", "plan", err)
+	}
+	if err := dieWithParent(work.ParentPID); err != nil {
+		return status.Fail("launch", "parent", err)
+	}
+	if err := joinCgroups(work.CgroupProcs); err != nil {
+		return status.Fail("launch", "cgroup", err)
+	}
+	if err := setLimits(work.Limits); err != nil {
+		return status.Fail("launch", "limits", err)
+	}
+	if work.Stage != "" && work.DropTo == nil {
+		return enterUserNamespace(text)
+	}
+	return build(work)
+}
+
+// build makes the mounts, gives up root and becomes bubblewrap.
+func build(work *plan.Plan) int {
+	if work.Stage != "" {
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			return status.Fail("launch", "mount namespace", err)
+		}
+		if step, err := buildStage(work); err != nil {
+			return status.Fail("launch", step, err)
+		}
+	}
+	if work.DropTo != nil {
+		if err := drop(*work.DropTo); err != nil {
+			return status.Fail("launch", "drop root", err)
+		}
+		// Changing identity clears the death signal.
+		if err := dieWithParent(work.ParentPID); err != nil {
+			return status.Fail("launch", "parent", err)
+		}
+	}
+	return becomeBubblewrap(work)
+}
+
+// dieWithParent asks for SIGKILL when the parent dies, and finds out whether it died before we asked.
+func dieWithParent(parent int) error {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return err
+	}
+	if parent != 0 && os.Getppid() != parent {
+		return errors.New("the process that started us is gone")
+	}
+	return nil
+}
+
+func joinCgroups(files []string) error {
+	for _, file := range files {
+		// "0" means the writer: no process number that could have been reused.
+		if err := os.WriteFile(file, []byte("0"), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setLimits(limits []plan.Limit) error {
+	for _, limit := range limits {
+		var now unix.Rlimit
+		if err := unix.Getrlimit(limit.Resource, &now); err != nil {
+			return fmt.Errorf("resource %d: %w", limit.Resource, err)
+		}
+		value := min(limit.Value, now.Max)
+		if err := unix.Setrlimit(limit.Resource, &unix.Rlimit{Cur: value, Max: value}); err != nil {
+			return fmt.Errorf("resource %d: %w", limit.Resource, err)
+		}
+	}
+	return nil
+}
+
+// drop gives up every privilege of this thread. Only it survives the exec that follows, so only it matters.
+func drop(to plan.Identity) error {
+	if to.UID == 0 || to.GID == 0 {
+		return errors.New("refusing to run a sandbox as host root")
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("setgroups: %w", errno)
+	}
+	gid, uid := uintptr(to.GID), uintptr(to.UID)
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, gid, gid, gid); errno != 0 {
+		return fmt.Errorf("setresgid: %w", errno)
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); errno != 0 {
+		return fmt.Errorf("setresuid: %w", errno)
+	}
+	return nil
+}
+
+// becomeBubblewrap hands over the arguments, the filter and process 1's orders as descriptors and execs.
+func becomeBubblewrap(work *plan.Plan) int {
+	args := []string{"bwrap", "--args", strconv.Itoa(argsFD)}
+	packed := make([]byte, 0, 16<<10)
+	for _, arg := range work.Args {
+		packed = append(append(packed, arg...), 0)
+	}
+	if len(work.Seccomp) > 0 {
+		packed = append(packed, "--seccomp\x00"+strconv.Itoa(seccompFD)+"\x00"...)
+		if err := memoryFile(seccompFD, "seccomp", work.Seccomp); err != nil {
+			return status.Fail("launch", "seccomp", err)
+		}
+	}
+	if err := memoryFile(argsFD, "args", packed); err != nil {
+		return status.Fail("launch", "arguments", err)
+	}
+	if err := memoryFile(specFD, "spec", work.Spec); err != nil {
+		return status.Fail("launch", "orders", err)
+	}
+	args = append(args, "--", work.Init, "init")
+	err := syscall.Exec(work.Bwrap, args, []string{})
+	return status.Fail("launch", "start "+work.Bwrap, err)
+}
+
+// memoryFile puts data into an anonymous file at a fixed descriptor that survives the exec.
+func memoryFile(at int, name string, data []byte) error {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	for rest := data; len(rest) > 0; {
+		n, err := unix.Write(fd, rest)
+		if err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	if _, err := unix.Seek(fd, 0, 0); err != nil {
+		return err
+	}
+	if fd == at {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
+		return err
+	}
+	if err := unix.Dup3(fd, at, 0); err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}

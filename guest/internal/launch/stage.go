@@ -1,0 +1,224 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"agentkernel/guest/internal/plan"
+)
+
+// builder is the state of making one stage.
+type builder struct {
+	work  *plan.Plan
+	stage string
+	// trees are detached copies of the bind sources by index of the step, taken before the stage covers anything.
+	trees map[int]int
+	// idMap is a user namespace that holds the id map, -1 until needed.
+	idMap int
+}
+
+// buildStage makes the mount tree private, mounts the stage and does every step. On failure it names the step.
+func buildStage(work *plan.Plan) (string, error) {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return "private mounts", err
+	}
+	b := &builder{work: work, stage: work.Stage, trees: map[int]int{}, idMap: -1}
+	if step, err := b.takeTrees(); err != nil {
+		return step, err
+	}
+	if err := unix.Mount("tmpfs", b.stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=16m"); err != nil {
+		return "stage", err
+	}
+	for i, mount := range work.Mounts {
+		if err := b.apply(i, mount); err != nil {
+			if mount.Optional && absent(err) {
+				continue
+			}
+			return mount.Kind + " " + mount.Target, err
+		}
+	}
+	return "", nil
+}
+
+// absent tells the failures that an optional step may have: nothing there to show, or no room for a convenience.
+func absent(err error) bool {
+	for _, number := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EEXIST, unix.EROFS, unix.EACCES} {
+		if errors.Is(err, number) {
+			return true
+		}
+	}
+	return false
+}
+
+// takeTrees clones every bind source while all of the host is still in sight.
+func (b *builder) takeTrees() (string, error) {
+	for i, mount := range b.work.Mounts {
+		if mount.Kind != "bind" {
+			continue
+		}
+		tree, err := unix.OpenTree(unix.AT_FDCWD, mount.Source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+		if err != nil {
+			if mount.Optional && absent(err) {
+				continue
+			}
+			return "bind " + mount.Source, err
+		}
+		if err := b.setAttributes(tree, mount); err != nil {
+			return "bind " + mount.Source, err
+		}
+		b.trees[i] = tree
+	}
+	return "", nil
+}
+
+func (b *builder) setAttributes(tree int, mount plan.Mount) error {
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
+	if mount.ReadOnly {
+		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
+	}
+	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
+		return fmt.Errorf("set attributes: %w", err)
+	}
+	if !mount.Map || len(b.work.IDMap) == 0 {
+		return nil
+	}
+	if b.idMap < 0 {
+		fd, err := openIDMap(b.work.IDMap)
+		if err != nil {
+			return fmt.Errorf("id map: %w", err)
+		}
+		b.idMap = fd
+	}
+	mapped := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(b.idMap)}
+	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &mapped); err != nil {
+		return fmt.Errorf("id map: %w", err)
+	}
+	return nil
+}
+
+func (b *builder) apply(index int, mount plan.Mount) error {
+	if mount.Within != "" {
+		return b.applyWithin(index, mount)
+	}
+	target := path.Join(b.stage, mount.Target)
+	switch mount.Kind {
+	case "dir":
+		return b.makeDir(target, mount)
+	case "file":
+		return b.makeFile(target, mount)
+	case "symlink":
+		return b.makeSymlink(target, mount)
+	case "bind":
+		return b.bind(index, target)
+	case "tmpfs":
+		return b.tmpfs(target, mount)
+	case "overlay":
+		return b.overlay(target, mount)
+	case "copy":
+		return copyTree(mount.Source, target, b.owner())
+	default:
+		return fmt.Errorf("unknown step %q", mount.Kind)
+	}
+}
+
+func (b *builder) owner() plan.Identity {
+	if b.work.DropTo != nil {
+		return *b.work.DropTo
+	}
+	return plan.Identity{UID: os.Getuid(), GID: os.Getgid()}
+}
+
+func (b *builder) own(target string, mount plan.Mount) error {
+	if !mount.Owned {
+		return nil
+	}
+	owner := b.owner()
+	return os.Lchown(target, owner.UID, owner.GID)
+}
+
+func (b *builder) makeDir(target string, mount plan.Mount) error {
+	if err := os.MkdirAll(target, os.FileMode(mount.Mode)); err != nil {
+		return err
+	}
+	if err := os.Chmod(target, os.FileMode(mount.Mode)); err != nil {
+		return err
+	}
+	return b.own(target, mount)
+}
+
+func (b *builder) makeFile(target string, mount plan.Mount) error {
+	if err := os.WriteFile(target, []byte(mount.Data), os.FileMode(mount.Mode)); err != nil {
+		return err
+	}
+	return b.own(target, mount)
+}
+
+func (b *builder) makeSymlink(target string, mount plan.Mount) error {
+	if err := os.MkdirAll(path.Dir(target), 0o755); err != nil {
+		return err
+	}
+	if err := os.Symlink(mount.Data, target); err != nil {
+		return err
+	}
+	return b.own(target, mount)
+}
+
+// bind moves the clone that was taken at the start to its place, which is made to fit: a folder or a file.
+func (b *builder) bind(index int, target string) error {
+	tree, ok := b.trees[index]
+	if !ok {
+		return unix.ENOENT
+	}
+	var info unix.Stat_t
+	if err := unix.Fstat(tree, &info); err != nil {
+		return err
+	}
+	if info.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if err := os.MkdirAll(target, 0o755); err != nil {
+			return err
+		}
+	} else if err := os.WriteFile(target, nil, 0o644); err != nil {
+		return err
+	}
+	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return err
+	}
+	return unix.Close(tree)
+}
+
+func (b *builder) tmpfs(target string, mount plan.Mount) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
+	}
+	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
+	if mount.NoExec {
+		flags |= unix.MS_NOEXEC
+	}
+	options := "mode=" + strconv.FormatUint(uint64(mount.Mode), 8)
+	if mount.Size > 0 {
+		options += ",size=" + strconv.FormatInt(mount.Size, 10)
+	}
+	if err := unix.Mount("tmpfs", target, "tmpfs", flags, options); err != nil {
+		return err
+	}
+	return b.own(target, mount)
+}
+
+// overlay stacks a private upper layer over a folder of the host. Redirects and indexes stay off: both would make the
+// kernel follow attributes that the workload can write into the upper layer.
+func (b *builder) overlay(target string, mount plan.Mount) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
+	}
+	lower, upper := path.Join(b.stage, mount.Lower), path.Join(b.stage, mount.Upper)
+	options := "lowerdir=" + lower + ",upperdir=" + upper + "/upper,workdir=" + upper + "/work,redirect_dir=off,index=off,metacopy=off,volatile"
+	if b.work.DropTo == nil {
+		options += ",userxattr"
+	}
+	return unix.Mount("overlay", target, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
+}

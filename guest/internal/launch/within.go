@@ -1,0 +1,83 @@
+package launch
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"agentkernel/guest/internal/plan"
+)
+
+// applyWithin works below a folder whose content other people can change while we look at it. Each step opens the
+// parent without following a symlink and then acts by name below that descriptor, so that nothing outside is touched.
+func (b *builder) applyWithin(index int, mount plan.Mount) error {
+	root, err := unix.Open(path.Join(b.stage, mount.Within), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(root)
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	parent, err := unix.Openat2(root, "./"+path.Dir(mount.Target), &how)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	name := path.Base(mount.Target)
+	switch mount.Kind {
+	case "remove":
+		return unix.Unlinkat(parent, name, 0)
+	case "file":
+		return b.replaceFile(parent, name, mount)
+	case "bind":
+		return b.coverWithTree(index, parent, name)
+	default:
+		return fmt.Errorf("unknown step %q below %s", mount.Kind, mount.Within)
+	}
+}
+
+// replaceFile writes new content under the name of a file that was there.
+func (b *builder) replaceFile(parent int, name string, mount plan.Mount) error {
+	if err := unix.Unlinkat(parent, name, 0); err != nil {
+		return err
+	}
+	fd, err := unix.Openat(parent, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mount.Mode)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if mount.Owned {
+		owner := b.owner()
+		if err := unix.Fchown(fd, owner.UID, owner.GID); err != nil {
+			return err
+		}
+	}
+	for rest := []byte(mount.Data); len(rest) > 0; {
+		n, err := unix.Write(fd, rest)
+		if err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// coverWithTree mounts a clone over an existing name.
+func (b *builder) coverWithTree(index, parent int, name string) error {
+	tree, ok := b.trees[index]
+	if !ok {
+		return unix.ENOENT
+	}
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	target, err := unix.Openat2(parent, name, &how)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(target)
+	flags := unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_EMPTY_PATH
+	if err := unix.MoveMount(tree, "", target, "", flags); err != nil {
+		return fmt.Errorf("cover %s: %w", strconv.Quote(name), err)
+	}
+	return unix.Close(tree)
+}

@@ -1,0 +1,151 @@
+// Package pidone is process 1 of a sandbox: it starts the command, passes signals on, collects orphans and tells the
+// host how the command ended. When it ends, the kernel kills everything that is left in the sandbox.
+//
+// Orders come on descriptor 5. Descriptor 3 then carries control messages of two bytes, kind and value:
+//
+//	'S' n   send signal n to the command's process group
+//	'R' 0   let a stopped command go on
+//
+// The end of descriptor 3 means that the host side is gone; so are we then.
+package pidone
+
+import (
+	"encoding/json"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"agentkernel/guest/internal/status"
+)
+
+const (
+	controlFD = 3
+	specFD    = 5
+)
+
+// Spec says what to start.
+type Spec struct {
+	Argv []string `json:"argv"`
+	Env  []string `json:"env"`
+	// Cwd is where the command starts; Chdir failing is an error of its own.
+	Cwd string `json:"cwd"`
+	// Terminal means that descriptor 0 is the terminal that shall control the command.
+	Terminal bool `json:"terminal"`
+}
+
+// Main runs the command and returns the exit status of process 1, which nobody reads: the status line says more.
+func Main() int {
+	// The workload must not read our memory, descriptors or environment.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return status.Fail("launch", "protect process 1", err)
+	}
+	for _, fd := range []int{controlFD, status.FD} {
+		unix.CloseOnExec(fd)
+	}
+	spec, err := readSpec()
+	if err != nil {
+		return status.Fail("launch", "orders", err)
+	}
+	if err := os.Chdir(spec.Cwd); err != nil {
+		return status.Fail("workdir", spec.Cwd, err)
+	}
+	program, stage, err := lookPath(spec)
+	if err != nil {
+		return status.Fail(stage, program, err)
+	}
+	// The terminal's signals are for the command, not for us. Caught, not ignored: a command inherits what is ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGHUP, syscall.SIGTERM)
+	child, err := start(program, spec)
+	if err != nil {
+		return status.Fail("exec", program, err)
+	}
+	if spec.Terminal {
+		status.Send(status.Line{Started: true})
+	}
+	// Our copies of the streams would keep a reader waiting after the command closed its own.
+	if !spec.Terminal {
+		for fd := 0; fd <= 2; fd++ {
+			_ = unix.Close(fd)
+		}
+	}
+	go obey(child)
+	return collect(child)
+}
+
+func readSpec() (*Spec, error) {
+	file := os.NewFile(specFD, "orders")
+	defer file.Close()
+	var spec Spec
+	if err := json.NewDecoder(file).Decode(&spec); err != nil {
+		return nil, err
+	}
+	if len(spec.Argv) == 0 {
+		return nil, syscall.EINVAL
+	}
+	return &spec, nil
+}
+
+func start(program string, spec *Spec) (int, error) {
+	attr := &syscall.SysProcAttr{}
+	if spec.Terminal {
+		// A group of its own in the foreground: Ctrl-C and Ctrl-Z reach the command and nothing else.
+		attr.Setpgid, attr.Foreground, attr.Ctty = true, true, 0
+	} else {
+		attr.Setsid = true
+	}
+	return syscall.ForkExec(program, spec.Argv, &syscall.ProcAttr{Env: spec.Env, Files: []uintptr{0, 1, 2}, Sys: attr})
+}
+
+// obey carries out control messages until the host side is gone.
+func obey(child int) {
+	var message [2]byte
+	for {
+		n, err := syscall.Read(controlFD, message[:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil || n != len(message) {
+			os.Exit(125)
+		}
+		switch message[0] {
+		case 'S':
+			_ = syscall.Kill(-child, syscall.Signal(message[1]))
+			// A stopped command cannot act on anything but SIGKILL until it goes on.
+			_ = syscall.Kill(-child, syscall.SIGCONT)
+		case 'R':
+			_ = syscall.Kill(-child, syscall.SIGCONT)
+		}
+	}
+}
+
+// collect waits for every process that ends here and returns when the command itself has ended.
+func collect(child int) int {
+	for {
+		var ended syscall.WaitStatus
+		var usage syscall.Rusage
+		pid, err := syscall.Wait4(-1, &ended, syscall.WUNTRACED, &usage)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return status.Fail("launch", "wait", err)
+		}
+		if pid != child {
+			continue
+		}
+		line := status.Line{MaxRSS: usage.Maxrss * 1024}
+		switch {
+		case ended.Stopped():
+			status.Send(status.Line{Stopped: true, Code: int(ended.StopSignal())})
+			continue
+		case ended.Signaled():
+			line.Ended, line.Code = "signaled", int(ended.Signal())
+		default:
+			line.Ended, line.Code = "exited", ended.ExitStatus()
+		}
+		status.Send(line)
+		return 0
+	}
+}

@@ -1,0 +1,133 @@
+// Package plan is the work order the host gives to the launch helper: a 4-byte little-endian length, then JSON, on
+// descriptor 3. What follows on that descriptor belongs to process 1 (see package pidone).
+package plan
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"syscall"
+)
+
+// ControlFD carries the plan and, after it, control messages for process 1.
+const ControlFD = 3
+
+// maxBytes bounds a plan; arguments of a command may hold a few megabytes.
+const maxBytes = 64 << 20
+
+// Plan is everything that happens between the host and bubblewrap. The host has checked it; the helper only obeys.
+type Plan struct {
+	// ParentPID is the process that started us; when it is gone already, nothing is started.
+	ParentPID int `json:"parentPid"`
+	// CgroupProcs are the files that "0" is written to, one for each controller.
+	CgroupProcs []string `json:"cgroupProcs"`
+	// Limits are resource limits set before anything else, by number.
+	Limits []Limit `json:"limits"`
+	// Stage is an existing directory that a private tmpfs is mounted over; empty = no mounts of our own.
+	Stage string `json:"stage"`
+	// Mounts are done in order, below Stage.
+	Mounts []Mount `json:"mounts"`
+	// DropTo is the unprivileged host identity of the sandbox, when we start as root.
+	DropTo *Identity `json:"dropTo"`
+	// IDMap maps owners of files on the host to owners seen through mounts with Map set.
+	IDMap []IDRange `json:"idMap"`
+	// Bwrap is the path of bubblewrap and Args its arguments, without those for descriptors.
+	Bwrap string   `json:"bwrap"`
+	Args  []string `json:"args"`
+	// Seccomp is the filter program, base64 in JSON.
+	Seccomp []byte `json:"seccomp"`
+	// Init is the path of process 1 inside the sandbox, and Spec what it shall start.
+	Init string          `json:"init"`
+	Spec json.RawMessage `json:"spec"`
+}
+
+// Limit is one resource limit, soft and hard alike.
+type Limit struct {
+	Resource int    `json:"resource"`
+	Value    uint64 `json:"value"`
+}
+
+// Identity is a user and a group of the host.
+type Identity struct {
+	UID int `json:"uid"`
+	GID int `json:"gid"`
+}
+
+// IDRange is one line of an id map.
+type IDRange struct {
+	Inside  int `json:"inside"`
+	Outside int `json:"outside"`
+	Count   int `json:"count"`
+}
+
+// Mount is one step of building the stage. Target is relative to the stage.
+type Mount struct {
+	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, copy.
+	Kind   string `json:"kind"`
+	Target string `json:"target"`
+	// Within makes Target relative to this folder of the stage and refuses symlinks on the way.
+	Within string `json:"within,omitempty"`
+	// Source is a host path, for bind and copy.
+	Source string `json:"source,omitempty"`
+	// ReadOnly and Map apply to bind; Map shows the files under the sandbox's own identity.
+	ReadOnly bool `json:"readOnly,omitempty"`
+	Map      bool `json:"map,omitempty"`
+	// Lower and Upper are folders of the stage, for overlay; Upper holds "upper" and "work".
+	Lower string `json:"lower,omitempty"`
+	Upper string `json:"upper,omitempty"`
+	// Size bounds a tmpfs, in bytes; NoExec forbids programs in it.
+	Size   int64 `json:"size,omitempty"`
+	NoExec bool  `json:"noExec,omitempty"`
+	// Mode applies to tmpfs, dir and file; Owned gives it to the sandbox's identity.
+	Mode  uint32 `json:"mode,omitempty"`
+	Owned bool   `json:"owned,omitempty"`
+	// Data is the content of a file or the target of a symlink.
+	Data string `json:"data,omitempty"`
+	// Optional lets a step fail because its source or target does not exist.
+	Optional bool `json:"optional,omitempty"`
+}
+
+// Read takes the plan from the control descriptor, and not one byte more.
+func Read() (*Plan, []byte, error) {
+	control := rawReader(ControlFD)
+	var header [4]byte
+	if _, err := io.ReadFull(control, header[:]); err != nil {
+		return nil, nil, fmt.Errorf("read length: %w", err)
+	}
+	length := binary.LittleEndian.Uint32(header[:])
+	if length == 0 || length > maxBytes {
+		return nil, nil, fmt.Errorf("length %d is out of range", length)
+	}
+	text := make([]byte, length)
+	if _, err := io.ReadFull(control, text); err != nil {
+		return nil, nil, fmt.Errorf("read plan: %w", err)
+	}
+	parsed, err := Parse(text)
+	return parsed, text, err
+}
+
+// Parse reads a plan's JSON.
+func Parse(text []byte) (*Plan, error) {
+	var parsed Plan
+	if err := json.Unmarshal(text, &parsed); err != nil {
+		return nil, fmt.Errorf("parse plan: %w", err)
+	}
+	return &parsed, nil
+}
+
+// rawReader reads a descriptor without owning it: an os.File would close it when collected.
+type rawReader int
+
+func (fd rawReader) Read(buffer []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), buffer)
+		if err == syscall.EINTR {
+			continue
+		}
+		if n == 0 && err == nil {
+			return 0, io.EOF
+		}
+		return max(n, 0), err
+	}
+}

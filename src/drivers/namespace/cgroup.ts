@@ -1,0 +1,155 @@
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { ignore } from '../../lib/ignore.ts'
+
+/**
+ * Control groups of one run, on version 1 (also hybrid) and version 2. Each run has a group of its own below a folder
+ * `agentkernel`; the launch helper joins it by itself before anything else runs.
+ */
+export interface CgroupRoots {
+  readonly version: 1 | 2
+  /** The folder for our groups, by controller; on version 2 all three are the same folder. */
+  readonly memory?: string
+  readonly pids?: string
+  readonly cpu?: string
+}
+export interface CgroupLimits {
+  readonly memoryBytes: number
+  readonly pids: number
+  /** Cores; undefined = no limit. */
+  readonly cpus: number | undefined
+}
+export interface CgroupUsage {
+  readonly oomKills: number
+  readonly peakBytes: number | undefined
+}
+
+const CPU_PERIOD_US = 100_000
+
+/** Finds where groups can be made, from `/proc/self/cgroup` and `/proc/self/mountinfo`. Undefined = nowhere. */
+export function findCgroupRoots(selfCgroup: string, mountInfo: string): CgroupRoots | undefined {
+  const mounts = mountInfo.split('\n').flatMap((line) => {
+    // See proc_pid_mountinfo(5): six fixed fields, optional ones up to a dash, then type, source and options.
+    const [fixed, tail] = line.split(' - ')
+    const [, , , root, point] = fixed?.split(' ') ?? []
+    const [type, , options] = tail?.split(' ') ?? []
+    return root === undefined || point === undefined || type?.startsWith('cgroup') !== true ? [] : [{ root, point, type, options: options?.split(',') ?? [] }]
+  })
+  const own = (controller: string): string => new RegExp(`^\\d+:(?:[^:]*,)?${controller}(?:,[^:]*)?:(.*)$`, 'm').exec(selfCgroup)?.[1] ?? '/'
+  const version1 = (controller: string): string | undefined => {
+    const mount = mounts.find((candidate) => candidate.type === 'cgroup' && candidate.options.includes(controller))
+    if (mount === undefined) return undefined
+    const relative = mount.root === '/' ? own(controller) : own(controller).slice(mount.root.length)
+    return `${mount.point}${relative === '/' ? '' : relative}/agentkernel`
+  }
+  const memory = version1('memory')
+  if (memory !== undefined) return { version: 1, memory, ...optional('pids', version1('pids')), ...optional('cpu', version1('cpu')) }
+  const unified = mounts.find((candidate) => candidate.type === 'cgroup2')
+  if (unified === undefined) return undefined
+  const folder = `${unified.point}/agentkernel`
+  return { version: 2, memory: folder, pids: folder, cpu: folder }
+}
+
+const optional = <K extends string>(key: K, value: string | undefined): Partial<Record<K, string>> => (value === undefined ? {} : ({ [key]: value } as Partial<Record<K, string>>))
+
+/** The groups of one run. `procs` are the files to join; `release` removes the groups and may be called again. */
+export class RunCgroup {
+  readonly procs: readonly string[]
+  readonly #roots: CgroupRoots
+  readonly #folders: readonly string[]
+  readonly #name: string
+
+  private constructor(roots: CgroupRoots, name: string, folders: readonly string[]) {
+    this.#roots = roots
+    this.#name = name
+    this.#folders = folders
+    this.procs = folders.map((folder) => `${folder}/cgroup.procs`)
+  }
+
+  /** Makes the groups and sets the limits. Throws the system's error where that is not allowed; nothing is left then. */
+  static create(roots: CgroupRoots, name: string, limits: CgroupLimits): RunCgroup {
+    const folders = foldersOf(roots, name, limits.cpus !== undefined)
+    const group = new RunCgroup(roots, name, folders)
+    try {
+      for (const folder of folders) makeGroup(folder, roots.version)
+      group.#limit(limits)
+    } catch (error) {
+      group.release()
+      throw error
+    }
+    return group
+  }
+
+  #limit(limits: CgroupLimits): void {
+    const { version, memory, pids, cpu } = this.#roots
+    const put = (root: string | undefined, file: string, value: string): void => {
+      if (root !== undefined) writeFileSync(`${root}/${this.#name}/${file}`, value)
+    }
+    put(memory, version === 1 ? 'memory.limit_in_bytes' : 'memory.max', `${limits.memoryBytes}`)
+    try {
+      put(memory, version === 1 ? 'memory.memsw.limit_in_bytes' : 'memory.swap.max', version === 1 ? `${limits.memoryBytes}` : '0')
+    } catch (error) {
+      ignore(error, 'kernels without swap accounting have no such file, and then no swap to take')
+    }
+    put(pids, 'pids.max', `${limits.pids}`)
+    if (limits.cpus === undefined) return
+    const quota = Math.max(1000, Math.round(limits.cpus * CPU_PERIOD_US))
+    if (version === 2) put(cpu, 'cpu.max', `${quota} ${CPU_PERIOD_US}`)
+    else {
+      put(cpu, 'cpu.cfs_period_us', `${CPU_PERIOD_US}`)
+      put(cpu, 'cpu.cfs_quota_us', `${quota}`)
+    }
+  }
+
+  usage(): CgroupUsage {
+    const read = (file: string): string => {
+      try {
+        return readFileSync(`${this.#roots.memory}/${this.#name}/${file}`, 'utf8')
+      } catch (error) {
+        ignore(error, 'older kernels do not have every file')
+        return ''
+      }
+    }
+    const events = read(this.#roots.version === 1 ? 'memory.oom_control' : 'memory.events')
+    const peak = Number.parseInt(read(this.#roots.version === 1 ? 'memory.max_usage_in_bytes' : 'memory.peak'), 10)
+    return { oomKills: Number(/^oom_kill (\d+)/m.exec(events)?.[1] ?? 0), peakBytes: Number.isNaN(peak) ? undefined : peak }
+  }
+
+  release(): void {
+    removeGroups(this.#folders)
+  }
+}
+
+function foldersOf(roots: CgroupRoots, name: string, withCpu: boolean): string[] {
+  const chosen = [roots.memory, roots.pids, withCpu ? roots.cpu : undefined].filter((root) => root !== undefined)
+  return [...new Set(chosen)].map((root) => `${root}/${name}`)
+}
+
+function makeGroup(folder: string, version: 1 | 2): void {
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    const parent = folder.slice(0, folder.lastIndexOf('/'))
+    mkdirSync(parent, { recursive: true })
+    if (version === 2) {
+      // A group's limits exist only when every group above hands the controllers down.
+      for (const above of [parent.slice(0, parent.lastIndexOf('/')), parent]) writeFileSync(`${above}/cgroup.subtree_control`, '+memory +pids +cpu')
+    }
+    mkdirSync(folder)
+  }
+}
+
+/** Removes the groups of a run that is over, by name: for a run whose process crashed. */
+export function releaseCrashed(roots: CgroupRoots, name: string): void {
+  removeGroups(foldersOf(roots, name, true))
+}
+
+function removeGroups(folders: readonly string[]): void {
+  for (const folder of folders) {
+    try {
+      rmdirSync(folder)
+    } catch (error) {
+      ignore(error, 'already gone, or still emptying: the next run removes it by its name')
+    }
+  }
+}

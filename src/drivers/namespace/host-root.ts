@@ -1,0 +1,69 @@
+import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  CREDENTIAL_IN_DOTFILE,
+  HOME_DOTFILES,
+  HOME_TOOL_FOLDERS,
+  HOST_ETC_LANGUAGE_PREFIXES,
+  HOST_ETC_NAMES,
+  HOST_SYSTEM_FOLDERS,
+} from './host-allowlist.ts'
+import type { StageStep } from './plan.ts'
+
+/** Where the sandbox's root is built in the stage. */
+export const ROOT = 'root'
+export const SANDBOX_HOME = '/home/user'
+/** The identity inside. Not 0: without capabilities, root would only make archivers try to change owners and fail. */
+export const SANDBOX_ID = 1000
+
+const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined
+
+/** The steps that show the host's own programs read-only, by the allowlist. */
+export function hostRootSteps(): StageStep[] {
+  const steps: StageStep[] = []
+  for (const name of HOST_SYSTEM_FOLDERS) {
+    const info = lstatSync(`/${name}`, { throwIfNoEntry: false })
+    if (info === undefined) continue
+    if (info.isSymbolicLink()) steps.push({ kind: 'symlink', target: `${ROOT}/${name}`, data: readlinkSync(`/${name}`) })
+    else steps.push(show(`/${name}`))
+  }
+  for (const name of HOST_ETC_NAMES) if (exists(`/etc/${name}`)) steps.push(show(`/etc/${name}`))
+  for (const name of readdirSync('/etc')) {
+    if (HOST_ETC_LANGUAGE_PREFIXES.some((prefix) => name.startsWith(prefix))) steps.push(show(`/etc/${name}`))
+  }
+  return [...steps, ...accountSteps()]
+}
+
+const show = (path: string): StageStep => ({ kind: 'bind', source: path, target: ROOT + path, readOnly: true, optional: true })
+
+/** The account files a program looks into, written by us: nothing of the host's users or network. */
+function accountSteps(): StageStep[] {
+  const file = (name: string, data: string): StageStep => ({ kind: 'file', target: `${ROOT}/etc/${name}`, data, mode: 0o644 })
+  return [
+    { kind: 'dir', target: `${ROOT}/etc`, mode: 0o755 },
+    file('passwd', `root:x:0:0:root:/root:/usr/sbin/nologin\nuser:x:${SANDBOX_ID}:${SANDBOX_ID}:user:${SANDBOX_HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n`),
+    file('group', `root:x:0:\nuser:x:${SANDBOX_ID}:\nnogroup:x:65534:\n`),
+    file('hosts', '127.0.0.1 localhost agentkernel\n::1 localhost ip6-localhost\n'),
+    file('hostname', 'agentkernel\n'),
+    file('resolv.conf', '# no network\n'),
+    file('nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n'),
+  ]
+}
+
+/** The steps that show tool folders of a home, and the textual paths they appear at. */
+export function homeToolSteps(home: string): { steps: StageStep[]; folders: string[] } {
+  const folders = HOME_TOOL_FOLDERS.map((name) => join(home, name)).filter(exists)
+  return { folders, steps: folders.map((path) => ({ ...show(path), map: true })) }
+}
+
+/** The steps that show the allowlisted dotfiles of a home in the sandbox's own, those with a credential in them left out. */
+export function dotfileSteps(home: string): StageStep[] {
+  return HOME_DOTFILES.flatMap((name) => {
+    const source = join(home, name)
+    const info = lstatSync(source, { throwIfNoEntry: false })
+    if (info === undefined || info.isSymbolicLink()) return []
+    if (info.isFile() && (info.size > 1 << 20 || CREDENTIAL_IN_DOTFILE.test(readFileSync(source, 'utf8')))) return []
+    if (!info.isFile() && !info.isDirectory()) return []
+    return [{ kind: 'bind', source, target: `${ROOT}${SANDBOX_HOME}/${name}`, readOnly: true, map: true, optional: true } as const]
+  })
+}

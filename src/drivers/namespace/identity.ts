@@ -1,0 +1,33 @@
+/** Who a sandbox is on the host. */
+export interface Identity {
+  /** Started as root: the unprivileged host identity that takes over. Undefined: the user's own. */
+  readonly dropTo: { readonly uid: number; readonly gid: number } | undefined
+}
+
+/** Start and size of the host ids that sandboxes of root run as: above every range that systems hand out to users. */
+const RANGE_START = 900_000_000
+const RANGE_SIZE = 65_536
+/** Ids that an ordinary file may belong to. */
+const FILE_IDS = 65_536
+
+/** A host identity for a run, from its id, so that two sandboxes at once are not the same user. */
+export function identityFor(runId: string, uid: number): Identity {
+  if (uid !== 0) return { dropTo: undefined }
+  let hash = 0
+  for (let i = 0; i < runId.length; i++) hash = (hash * 31 + runId.charCodeAt(i)) % RANGE_SIZE
+  return { dropTo: { uid: RANGE_START + hash, gid: RANGE_START + hash } }
+}
+
+/**
+ * How owners of the project's files look through an id-mapped mount: the project's owner becomes the sandbox's own
+ * identity, everybody else an identity that nobody has, so that group and other bits still hold.
+ */
+export function idMapFor(sandbox: number, owner: number): { readonly inside: number; readonly outside: number; readonly count: number }[] {
+  const strangers = RANGE_START + RANGE_SIZE
+  const ranges = [
+    { inside: 0, outside: strangers, count: Math.min(owner, FILE_IDS) },
+    { inside: owner, outside: sandbox, count: 1 },
+    { inside: owner + 1, outside: strangers + owner + 1, count: Math.max(0, FILE_IDS - owner - 1) },
+  ]
+  return ranges.filter((range) => range.count > 0)
+}

@@ -1,0 +1,145 @@
+import { closeSync, fstatSync, readFileSync, writeSync } from 'node:fs'
+import type { RunIo } from '../../contract/run.ts'
+import { ignore } from '../../lib/ignore.ts'
+import { createPipe } from '../../lib/pipe.ts'
+import { signalNumber } from '../../lib/signals.ts'
+import type { RunSpec } from '../driver.ts'
+import { encodePlan, type LaunchPlan, type StatusLine } from './plan.ts'
+import { readStatusLines } from './status-lines.ts'
+
+/** Time between SIGTERM and SIGKILL when a run's time is up, in ms. */
+const GRACE_MS = 2_000
+/** How long process 1 may take to end after its orders end, in ms; then the outermost process is killed. */
+const LAST_RESORT_MS = 2_000
+
+export interface LaunchedRun {
+  readonly lines: readonly StatusLine[]
+  readonly stopReason: 'timed_out' | 'canceled' | undefined
+}
+
+/** Starts the helper with a plan, passes signals and the time limit on, and resolves when every process is gone. */
+export async function launch(plan: LaunchPlan, helperPath: string, spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<LaunchedRun> {
+  const control = createPipe()
+  const status = createPipe()
+  const child = spawnHelper(helperPath, io, control.read, status.write)
+  closeSync(control.read)
+  closeSync(status.write)
+  io.onStarted?.()
+  const link = new ControlLink(control.write, child)
+  const lines: StatusLine[] = []
+  try {
+    link.write(encodePlan(plan))
+    io.onSignalable?.((name) => (name === 'SIGKILL' ? link.kill() : link.signal(signalNumber(name))))
+    const watching = io.terminal === undefined ? undefined : watch(status.read, lines, io, link)
+    const stopReason = await untilExit(child, link, spec.timeoutMs, signal)
+    await (watching ?? readRest(status.read, lines))
+    return { lines, stopReason }
+  } finally {
+    link.close()
+    closeSync(status.read)
+  }
+}
+
+type Child = ReturnType<typeof spawnHelper>
+
+function spawnHelper(helperPath: string, io: RunIo, controlRead: number, statusWrite: number) {
+  const stdio = [io.stdin, io.stdout, io.stderr, controlRead, statusWrite] as const
+  const terminal = io.terminal
+  if (terminal === undefined) return Bun.spawn([helperPath, 'launch'], { env: {}, cwd: '/', stdio: [...stdio] })
+  const child = Bun.spawn([helperPath, 'launch'], {
+    env: {},
+    cwd: '/',
+    stdio: [...stdio],
+    terminal: { cols: terminal.cols, rows: terminal.rows, data: (_, bytes) => terminal.onOutput(bytes) },
+  })
+  const device = child.terminal
+  if (device !== undefined) {
+    terminal.onReady({ write: (bytes) => void device.write(bytes), resize: (cols, rows) => device.resize(cols, rows) })
+  }
+  return child
+}
+
+/** Our end of the control descriptor. Closing it is the order to end. */
+class ControlLink {
+  readonly #child: Child
+  #fd: number | undefined
+
+  constructor(fd: number, child: Child) {
+    this.#fd = fd
+    this.#child = child
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#fd === undefined) return
+    try {
+      for (let sent = 0; sent < bytes.length; ) sent += writeSync(this.#fd, bytes, sent)
+    } catch (error) {
+      ignore(error, 'the other side has ended; its exit tells the rest')
+    }
+  }
+
+  signal(number: number): void {
+    this.write(Uint8Array.of('S'.charCodeAt(0), number))
+  }
+
+  resume(): void {
+    this.write(Uint8Array.of('R'.charCodeAt(0), 0))
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd)
+    this.#fd = undefined
+  }
+
+  /** Ends the sandbox: process 1 goes when its orders end, and everything in it with it. */
+  kill(): void {
+    this.close()
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), LAST_RESORT_MS)
+    timer.unref()
+    void this.#child.exited.then(() => clearTimeout(timer))
+  }
+}
+
+async function untilExit(child: Child, link: ControlLink, timeoutMs: number | undefined, signal: AbortSignal): Promise<LaunchedRun['stopReason']> {
+  let reason: LaunchedRun['stopReason']
+  const timers: NodeJS.Timeout[] = []
+  const onAbort = (): void => {
+    reason ??= 'canceled'
+    link.kill()
+  }
+  const onTimeout = (): void => {
+    reason ??= 'timed_out'
+    link.signal(signalNumber('SIGTERM'))
+    timers.push(setTimeout(() => link.kill(), GRACE_MS))
+  }
+  if (timeoutMs !== undefined) timers.push(setTimeout(onTimeout, timeoutMs))
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  try {
+    await child.exited
+    return reason
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    timers.forEach((timer) => clearTimeout(timer))
+  }
+}
+
+/** What is in the status pipe when every writer is gone: a few hundred bytes. */
+function readRest(fd: number, lines: StatusLine[]): void {
+  if (fstatSync(fd).isFIFO()) lines.push(...readStatusLines(readFileSync(fd, 'utf8')))
+}
+
+/** Follows the status pipe live, for job control. */
+async function watch(fd: number, lines: StatusLine[], io: RunIo, link: ControlLink): Promise<void> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of Bun.file(fd).stream()) {
+    rest += decoder.decode(chunk, { stream: true })
+    const end = rest.lastIndexOf('\n') + 1
+    for (const line of readStatusLines(rest.slice(0, end))) {
+      if (line.stopped === true) io.onStopped?.(() => link.resume())
+      else lines.push(line)
+    }
+    rest = rest.slice(end)
+  }
+}

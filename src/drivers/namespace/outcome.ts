@@ -1,0 +1,57 @@
+import { AppError } from '../../contract/errors.ts'
+import type { RunOutcome, RunSpec } from '../driver.ts'
+import type { StatusLine } from './plan.ts'
+
+const ENOENT = 2
+const EACCES = 13
+const ENOTDIR = 20
+const ENOSPC = 28
+const SIGKILL = 9
+
+interface Usage {
+  readonly oomKills: number
+  readonly peakBytes: number | undefined
+}
+
+/** Turns what process 1 and the helper reported into a result, or throws the error it stands for. */
+export function outcomeOf(lines: readonly StatusLine[], stopReason: 'timed_out' | 'canceled' | undefined, spec: RunSpec, usage: Usage | undefined): RunOutcome {
+  const failure = lines.find((line) => line.error !== undefined)
+  if (failure !== undefined) throw startError(failure, spec)
+  const end = lines.find((line) => line.ended !== undefined)
+  const peak = usage?.peakBytes ?? end?.max_rss
+  const common = { notices: [] as string[], ...(peak === undefined ? {} : { memoryPeakBytes: peak }) }
+  if (stopReason !== undefined) return { ended: stopReason, ...common }
+  if (end === undefined) {
+    if ((usage?.oomKills ?? 0) > 0) return { ended: 'out_of_memory', ...common }
+    throw new AppError('sandbox_start_failed', 'the sandbox ended without a word from its first process')
+  }
+  const code = end.code ?? 0
+  if (end.ended === 'signaled') {
+    if (code === SIGKILL && (usage?.oomKills ?? 0) > 0) return { ended: 'out_of_memory', ...common }
+    return { ended: 'signaled', signal: code, ...common }
+  }
+  return { ended: 'exited', status: code, ...common }
+}
+
+function startError(line: StatusLine, spec: RunSpec): AppError {
+  const name = spec.command[0] ?? ''
+  const detail = line.detail ?? 'unknown error'
+  switch (line.error) {
+    case 'workdir':
+      return new AppError('workdir_not_found', `cannot start in ${line.step}: ${detail}`)
+    case 'lookup':
+      return new AppError('command_not_found', `${name}: command not found`)
+    case 'exec':
+      return execError(line, name, detail)
+    default:
+      if (line.errno === ENOSPC) return new AppError('disk_full', `no space left while preparing the sandbox (${line.step})`)
+      return new AppError('sandbox_start_failed', `cannot prepare the sandbox: ${line.step}: ${detail}`)
+  }
+}
+
+function execError(line: StatusLine, name: string, detail: string): AppError {
+  // The file was there a moment ago, so what does not exist is the interpreter it names.
+  if (line.errno === ENOENT || line.errno === ENOTDIR) return new AppError('command_not_executable', `${name}: its interpreter does not exist in the sandbox`)
+  if (line.errno === EACCES) return new AppError('command_not_executable', `${name}: permission denied`)
+  return new AppError('command_not_executable', `${name}: cannot be executed: ${detail}`)
+}

@@ -1,0 +1,96 @@
+import { chmodSync, lchownSync, lstatSync, mkdirSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ignore } from '../../lib/ignore.ts'
+import { isSameProcess, startTimeOf } from '../../lib/process-identity.ts'
+
+/**
+ * The folder of one run on disk: `<id>.<pid>.<start time>` below `runs/`. Its name is its owner, so a run whose process
+ * is gone can be told from a live one, and it is the journal: made before anything else, removed last.
+ */
+export interface RunFolder {
+  readonly name: string
+  readonly path: string
+}
+
+export function createRunFolder(runsDir: string, id: string, owner: { readonly uid: number; readonly gid: number } | undefined): RunFolder {
+  const name = `${id}.${process.pid}.${startTimeOf(process.pid) ?? '0'}`
+  const path = join(runsDir, name)
+  mkdirOnce(path, runsDir)
+  for (const part of ['upper', 'work', 'home']) {
+    mkdirSync(join(path, part), 0o755)
+    if (owner !== undefined) lchownSync(join(path, part), owner.uid, owner.gid)
+  }
+  writeFileSync(join(path, 'empty'), '', { mode: 0o444 })
+  return { name, path }
+}
+
+function mkdirOnce(path: string, parent: string): void {
+  try {
+    mkdirSync(path, 0o700)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    mkdirSync(parent, { recursive: true, mode: 0o700 })
+    mkdirSync(path, 0o700)
+  }
+}
+
+/** Removes a run's folder whatever the workload did to the modes in it. Resolves also when it is gone already. */
+export function removeRunFolder(path: string): void {
+  try {
+    // Nearly always small and ordinary; the folders of an untouched run need no walk.
+    removeSmall(path)
+  } catch (error) {
+    ignore(error, 'not ordinary: the thorough way follows')
+    unlock(path)
+    rmSync(path, { recursive: true, force: true, maxRetries: 2 })
+  }
+}
+
+function removeSmall(path: string): void {
+  rmdirSync(join(path, 'home'))
+  rmdirSync(join(path, 'upper'))
+  rmSync(join(path, 'empty'))
+  rmSync(join(path, 'work'), { recursive: true, force: true })
+  rmdirSync(path)
+}
+
+/** Makes every folder below writable for us again. Never follows a symlink. */
+function unlock(path: string): void {
+  const info = lstatSync(path, { throwIfNoEntry: false })
+  if (info === undefined || !info.isDirectory()) return
+  if ((info.mode & 0o700) !== 0o700) chmodSync(path, 0o700)
+  for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) unlock(join(path, entry.name))
+}
+
+/** Run folders whose process is gone. */
+export function abandonedRuns(runsDir: string): string[] {
+  let names: string[]
+  try {
+    names = readdirSync(runsDir)
+  } catch (error) {
+    ignore(error, 'no run was ever made here')
+    return []
+  }
+  return names.filter((name) => {
+    const [, pid, startTime] = name.split('.')
+    return pid !== undefined && startTime !== undefined && !isSameProcess(Number(pid), startTime)
+  })
+}
+
+/** Counts what the command changed in its copy of the project: files written, and files removed. */
+export function countChanges(upper: string, limit: number): number {
+  let count = 0
+  const visit = (folder: string): void => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (count >= limit) return
+      if (entry.isDirectory()) visit(join(folder, entry.name))
+      else count++
+    }
+  }
+  try {
+    visit(upper)
+  } catch (error) {
+    ignore(error, 'a folder the command locked cannot be counted; what was seen is reported')
+  }
+  return count
+}

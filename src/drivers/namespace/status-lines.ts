@@ -1,0 +1,23 @@
+import { ignore } from '../../lib/ignore.ts'
+import type { StatusLine } from './plan.ts'
+
+/** Most bytes of status that a run can produce; more is a bug or an attack and is not read. */
+const LIMIT = 64 * 1024
+
+/** Reads status lines. Process 1 writes them, beyond the workload's reach; still, a line that is no object is dropped. */
+export function readStatusLines(text: string): StatusLine[] {
+  return text
+    .slice(0, LIMIT)
+    .split('\n')
+    .flatMap((line) => {
+      if (line === '') return []
+      try {
+        const value: unknown = JSON.parse(line)
+        // The fields are checked where they are used: each has one meaning and a default.
+        return typeof value === 'object' && value !== null ? [value as StatusLine] : []
+      } catch (error) {
+        ignore(error, 'a line cut off by a kill says nothing')
+        return []
+      }
+    })
+}

@@ -1,0 +1,51 @@
+import type { WorkspaceView } from '../driver.ts'
+import { ROOT } from './host-root.ts'
+import type { StageStep } from './plan.ts'
+
+export const WORKSPACE = '/workspace'
+const TARGET = `${ROOT}${WORKSPACE}`
+/** The run's own folder on disk, bound into the stage: the upper layer and the home live there. */
+export const RUN_MOUNT = 'run'
+
+/** How the project gets into the sandbox. `copied` = no overlay here, so the files are copied (slower). */
+export function workspaceSteps(view: WorkspaceView | undefined, options: { readonly readOnlyRoot: boolean; readonly overlay: boolean }): StageStep[] {
+  if (view === undefined) return emptyWorkspace(options.readOnlyRoot)
+  return view.mode === 'copy' ? [...copyView(view, options.overlay), ...hostPathLink(view.hostPath)] : [...mountView(view), ...hostPathLink(view.hostPath)]
+}
+
+function emptyWorkspace(readOnly: boolean): StageStep[] {
+  if (readOnly) return [{ kind: 'dir', target: TARGET, mode: 0o755 }]
+  return [moveFromRun('upper')]
+}
+
+/** Shows a folder of the run's own directory; binds are taken before the stage exists, so the source is a host path. */
+const moveFromRun = (name: string): StageStep => ({ kind: 'bind', source: `@run/${name}`, target: TARGET })
+
+function copyView(view: WorkspaceView, overlay: boolean): StageStep[] {
+  const base: StageStep[] = overlay
+    ? [
+        { kind: 'bind', source: view.hostPath, target: 'lower', readOnly: true, map: true },
+        { kind: 'overlay', target: TARGET, lower: 'lower', upper: RUN_MOUNT },
+      ]
+    : [{ kind: 'copy', source: view.hostPath, target: `${RUN_MOUNT}/upper` }, { kind: 'dir', target: TARGET, mode: 0o755 }, moveFromRun('upper')]
+  return [
+    ...base,
+    ...view.hidden.map((path): StageStep => ({ kind: 'remove', within: TARGET, target: path, optional: true })),
+    ...view.replaced.map((file): StageStep => ({ kind: 'file', within: TARGET, target: file.path, data: file.content, mode: 0o644, owned: true, optional: true })),
+  ]
+}
+
+/** The real files. What would run on the host later is read-only; sockets and FIFOs are covered by an empty file. */
+function mountView(view: WorkspaceView): StageStep[] {
+  return [
+    { kind: 'bind', source: view.hostPath, target: TARGET, map: true },
+    ...view.readOnly.map((path): StageStep => ({ kind: 'bind', source: `${view.hostPath}/${path}`, within: TARGET, target: path, readOnly: true, map: true, optional: true })),
+    ...view.hidden.map((path): StageStep => ({ kind: 'bind', source: '@run/empty', within: TARGET, target: path, readOnly: true, optional: true })),
+  ]
+}
+
+/** The project's path on the host leads to the workspace, so that absolute paths in commands and PATH stay true. */
+function hostPathLink(hostPath: string): StageStep[] {
+  if (hostPath === WORKSPACE || hostPath.startsWith(`${WORKSPACE}/`) || hostPath.startsWith('/usr/')) return []
+  return [{ kind: 'symlink', target: `${ROOT}${hostPath}`, data: WORKSPACE, optional: true }]
+}
