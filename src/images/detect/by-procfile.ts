@@ -24,11 +24,11 @@ export interface ProcfileMatch {
 export function detectByProcfile(text: string): ProcfileMatch | undefined {
   let shell: ProcfileMatch | undefined
   for (const line of text.slice(0, PROCFILE_LIMIT).split('\n')) {
-    const parts = /^\uFEFF?([A-Za-z0-9_-]{1,64})\s*:(.*)$/.exec(line.trim())
-    if (parts === null) continue
-    const match = detectByLine(splitWords(parts[2]!))
+    const [, processType, command] = /^\uFEFF?([A-Za-z0-9_-]{1,64})\s*:(.*)$/.exec(line.trim()) ?? []
+    if (processType === undefined || command === undefined) continue
+    const match = detectByLine(splitWords(command))
     if (match === undefined) continue
-    const found = { processType: parts[1]!, match }
+    const found = { processType, match }
     if (match.language.id !== 'shell') return found
     shell ??= found
   }
