@@ -1,11 +1,12 @@
 import type { Command } from './command.ts'
+import { run } from './commands/run.ts'
 
 /**
  * Every command, loaded when it is used: `run` must not pay for the others. The order is that of the help page.
  * `__complete` is called by completion scripts and not shown.
  */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  run: async () => (await import('./commands/run.ts')).run,
+  run: async () => run,
   init: async () => (await import('./commands/init.ts')).init,
   trust: async () => (await import('./commands/trust.ts')).trust,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,

@@ -13,10 +13,9 @@ export function guardedStream(stream: OutputStream, name: 'stdout' | 'stderr'): 
       stream.write(text)
     } catch (error) {
       if (!(error instanceof Error) || !('code' in error)) throw error
-      gone = true
       // With stderr gone there is nobody left to tell.
-      if (error.code === 'EPIPE' || name === 'stderr') return
-      throw new AppError('output_failed', `cannot write to ${name}: ${error.message}`, { cause: error })
+      gone = error.code === 'EPIPE' || name === 'stderr'
+      if (!gone) throw new AppError('output_failed', `cannot write to ${name}: ${error.message}`, { cause: error })
     }
   }
   return { write, isTTY: stream.isTTY, ...(stream.columns === undefined ? {} : { columns: stream.columns }) }

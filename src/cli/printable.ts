@@ -22,7 +22,7 @@ export function printableLines(text: string): string {
 export function quoted(text: string): string {
   const limit = 80
   // By code point, so that the cut never halves a character.
-  const cut = text.length > limit ? `${[...text.slice(0, limit + 1)].slice(0, limit - 1).join('')}…` : text
+  const cut = text.length > limit ? `${[...text.slice(0, 2 * limit)].slice(0, limit - 1).join('')}…` : text
   return `"${printable(cut)}"`
 }
 
