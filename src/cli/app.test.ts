@@ -189,3 +189,26 @@ test('no command line ends in a bug report', async () => {
     }),
   )
 })
+
+describe('run', () => {
+  const names = async () => ['alpha', 'beta']
+
+  test('an unknown backend is told with the nearest and all accepted names', async () => {
+    const run = async () => Promise.reject(new AppError('backend_unknown', 'no backend "alph"'))
+    const { exit, stdout } = await cli(['run', '--json', '-B', 'alph', 'x'], { run, names })
+    expect(exit).toBe(2)
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'backend_unknown', fix: 'Use one of: alpha, beta; did you mean alpha?' } })
+  })
+
+  test('a failure of ours exits with 125', async () => {
+    const run = async () => Promise.reject(new RangeError('off by one'))
+    const { exit, stdout } = await cli(['run', '--json', 'x'], { run })
+    expect([exit, JSON.parse(stdout)]).toMatchObject([125, { error: { code: 'internal' } }])
+  })
+
+  test('a variable that is not set is told on stderr, unless --quiet', async () => {
+    const run = async () => Promise.reject(new AppError('backend_unavailable', 'none'))
+    expect((await cli(['run', '--json', '-e', 'NOPE', 'x'], { run })).stderr).toContain('"NOPE" is not set')
+    expect((await cli(['run', '--json', '-q', '-e', 'NOPE', 'x'], { run })).stderr).toBe('')
+  })
+})
