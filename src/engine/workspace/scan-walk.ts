@@ -1,0 +1,197 @@
+import { setImmediate } from 'node:timers/promises'
+import { toText } from './byte-path.ts'
+import type { BytePath } from './byte-path.ts'
+import { inspectLink } from './inspect-link.ts'
+import { inspectFile } from './inspect-file.ts'
+import { isKernelFileSystem } from './kernel-file-systems.ts'
+import { readFolder } from './read-folder.ts'
+import { lastingStamp, lstat, newFolder, sameStamp, STALE } from './scan-index.ts'
+import type { FolderNode, WatchedFile } from './scan-index.ts'
+import type { ScanPolicy } from './scan-policy.ts'
+
+export interface WalkLimits {
+  /** Names in all folders together. */
+  readonly entries: number
+  /** Folders below one another. */
+  readonly depth: number
+  readonly timeMs: number
+}
+
+export interface WalkOptions {
+  /** What the last walk left; brought up to date in place. */
+  readonly tree: FolderNode
+  readonly root: BytePath
+  readonly policy: ScanPolicy
+  readonly now: () => number
+  readonly limits: WalkLimits
+  readonly signal: AbortSignal | undefined
+}
+
+export interface WalkResult {
+  readonly hidden: ReadonlySet<BytePath>
+  readonly replaced: ReadonlyMap<BytePath, string>
+  readonly gitFolders: readonly BytePath[]
+  readonly folders: number
+  readonly entries: number
+  readonly unreadable: number
+  /** True when `tree` is not what it was. */
+  readonly changed: boolean
+  readonly incomplete: string | undefined
+}
+
+/** Other work gets its turn at least this often. */
+const SLICE_MS = 50
+
+/** Walks the whole project once, reading only what changed. */
+export async function walkProject(options: WalkOptions): Promise<WalkResult> {
+  const walk = new Walk(options)
+  let sliceEnd = options.now() + SLICE_MS
+  while (walk.step()) {
+    if (options.now() < sliceEnd) continue
+    await setImmediate()
+    if (options.signal?.aborted) walk.stop('the scan was canceled')
+    sliceEnd = options.now() + SLICE_MS
+  }
+  return walk
+}
+
+interface Visit {
+  readonly folder: FolderNode
+  /** Relative to the project; `''` is the project itself. */
+  readonly path: BytePath
+  readonly depth: number
+  /** The file system of the folder above. */
+  readonly parentDev: number | undefined
+}
+
+class Walk implements WalkResult {
+  readonly hidden = new Set<BytePath>()
+  readonly replaced = new Map<BytePath, string>()
+  readonly gitFolders: BytePath[] = []
+  folders = 0
+  entries = 0
+  unreadable = 0
+  changed = false
+  incomplete: string | undefined
+  readonly #options: WalkOptions
+  readonly #startMs: number
+  readonly #ahead: Visit[]
+
+  constructor(options: WalkOptions) {
+    this.#options = options
+    this.#startMs = options.now()
+    this.#ahead = [{ folder: options.tree, path: '', depth: 0, parentDev: undefined }]
+  }
+
+  /** Looks at one folder; false when none is left or a limit is reached. */
+  step(): boolean {
+    const visit = this.#ahead.pop()
+    if (visit === undefined || this.incomplete !== undefined) return false
+    try {
+      this.#look(visit)
+    } catch (error) {
+      this.#fail(visit, error as NodeJS.ErrnoException)
+    }
+    const { limits, now } = this.#options
+    if (this.entries > limits.entries) this.stop(`it holds more than ${limits.entries.toLocaleString('en')} files`)
+    else if (visit.depth > limits.depth) this.stop(`its folders are more than ${limits.depth} deep`)
+    else if (now() - this.#startMs > limits.timeMs) this.stop(`looking through it took longer than ${limits.timeMs / 1000} seconds`)
+    return this.incomplete === undefined
+  }
+
+  stop(reason: string): void {
+    this.incomplete ??= reason
+  }
+
+  #look({ folder, path, depth, parentDev }: Visit): void {
+    const absolute = path === '' ? this.#options.root : `${this.#options.root}/${path}`
+    const stats = lstat(absolute)
+    if (stats === undefined || !stats.isDirectory()) return this.#forget(folder)
+    if (stats.dev !== parentDev && parentDev !== undefined && isKernelFileSystem(absolute)) {
+      return this.stop(`${quoted(path)} in it is a file system of the kernel`)
+    }
+    if (!sameStamp(folder.stamp, stats)) {
+      this.#refresh(folder, absolute, path)
+      this.#restamp(folder, lastingStamp(stats, this.#startMs))
+    }
+    this.folders++
+    if (folder.name === '.git' && this.#options.policy.findsGit) this.gitFolders.push(path)
+    this.entries += folder.entries
+    const prefix = path === '' ? '' : `${path}/`
+    for (const child of folder.folders)
+      this.#ahead.push({ folder: child, path: prefix + child.name, depth: depth + 1, parentDev: stats.dev })
+    if (folder.files.length === 0) return
+    const actionOf = this.#options.policy.matcher(path)
+    for (const file of folder.files) this.#check(file, prefix + file.name, actionOf)
+  }
+
+  /** Reads the folder and keeps what is known of the names that stayed. */
+  #refresh(folder: FolderNode, absolute: BytePath, path: BytePath): void {
+    const content = readFolder(absolute, path, this.#options.policy)
+    const known = new Map(folder.folders.map((child) => [child.name, child]))
+    const folders = content.folders.map((name) => known.get(name) ?? newFolder(name))
+    const files = content.files.map((file) => folder.files.find((old) => old.name === file.name && sameKind(old, file)) ?? file)
+    this.changed ||= folder.entries !== content.entries || differs(folders, folder.folders) || differs(files, folder.files)
+    Object.assign(folder, { entries: content.entries, folders, files })
+  }
+
+  #restamp(item: FolderNode | WatchedFile, stamp: FolderNode['stamp']): void {
+    this.changed ||= !sameStamp(item.stamp, stamp)
+    item.stamp = stamp
+  }
+
+  #check(file: WatchedFile, path: BytePath, actionOf: ReturnType<ScanPolicy['matcher']>): void {
+    if (file.state === 'hide') return void this.hidden.add(path)
+    const action = actionOf(file.name)
+    if (action === undefined) return
+    const absolute = `${this.#options.root}/${path}`
+    if (file.state === 'link') {
+      const target = inspectLink(absolute, this.#options.root, action)
+      if (target !== undefined) this.#obey(target.path, target.verdict)
+      return
+    }
+    const stats = lstat(absolute)
+    if (stats === undefined) return
+    // What is replaced is read each time, because the cache must not hold content.
+    if (file.state === 'replace' || !sameStamp(file.stamp, stats)) {
+      const verdict = inspectFile(absolute, action)
+      const state = typeof verdict === 'string' ? verdict : 'replace'
+      this.changed ||= state !== file.state
+      file.state = state
+      this.#restamp(file, lastingStamp(stats, this.#startMs))
+      this.#obey(path, verdict)
+    } else this.#obey(path, file.state)
+  }
+
+  #obey(path: BytePath, verdict: 'clean' | 'secret' | { readonly content: string }): void {
+    if (verdict === 'secret') this.hidden.add(path)
+    else if (verdict !== 'clean') this.replaced.set(path, verdict.content)
+  }
+
+  /** The folder went away while we walked; the next walk will find it so in the folder above. */
+  #forget(folder: FolderNode): void {
+    this.changed ||= folder.entries > 0 || !sameStamp(folder.stamp, STALE)
+    Object.assign(folder, { stamp: STALE, entries: 0, files: [], folders: [] })
+  }
+
+  /** Where we may not look, the sandbox, with no more rights than ours, may not either. */
+  #fail({ folder, path }: Visit, error: NodeJS.ErrnoException): void {
+    if (error.code === undefined) throw error
+    if (error.code === 'ENAMETOOLONG') this.stop(`${quoted(path.slice(0, 80))} in it has too long a path`)
+    this.#forget(folder)
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') this.unreadable++
+  }
+}
+
+function quoted(path: BytePath): string {
+  return JSON.stringify(toText(path) ?? path)
+}
+
+function sameKind(a: WatchedFile, b: WatchedFile): boolean {
+  const rough = (file: WatchedFile): string => (file.state === 'hide' || file.state === 'link' ? file.state : 'content')
+  return rough(a) === rough(b)
+}
+
+function differs<T extends { readonly name: BytePath }>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length !== b.length || a.some((item, index) => item !== b[index])
+}
