@@ -56,6 +56,7 @@ const rows = {
   disk_full: { http: 507, exit: 1, retry: true, fix: 'Free some space and try again.' },
   output_failed: { http: 500, exit: 1, retry: true, fix: 'Give the command an open output with room for more.' },
   audit_write_failed: { http: 500, exit: 1, retry: true, fix: 'Make the audit log writable, or set AGENTKERNEL_AUDIT=0.' },
+  audit_read_failed: { http: 500, exit: 1, retry: true, fix: 'Check the owner and the permissions of the audit log.' },
   audit_broken: { http: 409, exit: 1, retry: false, fix: 'Keep the file as evidence; the named record or its neighbour was changed.' },
   not_trusted: { http: 403, exit: 1, retry: false, fix: 'Read the file, then run `agentkernel trust`.' },
   canceled: { http: 499, exit: 1, retry: true, fix: 'Run it again.' },
