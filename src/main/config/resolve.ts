@@ -1,0 +1,135 @@
+import { realpathSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { NetworkLevel, ResolvedConfig, SecurityOverrides } from '../../contract/config.ts'
+import { NETWORK_LEVELS } from '../../contract/config.ts'
+import { isolationAtLeast } from '../../contract/isolation.ts'
+import type { Isolation } from '../../contract/isolation.ts'
+import type { ConfigFile } from '../../contract/schemas/config-keys.ts'
+import { COMPATIBILITY } from '../../policy/compatibility.ts'
+import { narrow } from '../../policy/narrow.ts'
+import type { NarrowContext } from '../../policy/narrow.ts'
+import { DEFAULT_PROFILE, PROFILES } from '../../policy/profiles.ts'
+import { createLeaveCheck } from './inside.ts'
+import { defined, toLayer } from './layer.ts'
+import type { Layer } from './layer.ts'
+import { parseConfig } from './parse.ts'
+import type { ParsedConfig } from './parse.ts'
+import type { ConfigText } from './read-file.ts'
+
+/** A config file that was found and read. */
+export interface FoundFile {
+  readonly kind: 'user' | 'project' | 'explicit'
+  /** Absolute, as it was found. */
+  readonly path: string
+  /** How messages name it. */
+  readonly shownAs: string
+  readonly content: ConfigText
+  readonly trusted: boolean
+}
+
+/** The most memory a project gives itself where the user's config sets no limit: the most that the defaults give. */
+const PROJECT_MEMORY_MIB = 4096
+
+/**
+ * Parses, checks, narrows and merges config files, given from the lowest layer to the highest. Without a
+ * `projectRoot` a project's file may name files of its own folder. Errors: `config_invalid`.
+ */
+export function resolveFiles(files: readonly FoundFile[], projectRoot: string | undefined): ResolvedConfig {
+  const layers: Layer[] = []
+  const warnings: string[] = []
+  const inertKeys: string[] = []
+  for (const file of files) {
+    const parsed = parseConfig(file.content.text, file.shownAs)
+    const below = mergeLayers(layers)
+    const narrowed = file.trusted
+      ? { config: parsed.file, inertKeys: [] }
+      : narrow(parsed.file, narrowContext(below, layers, file.content.realPath, projectRoot))
+    inertKeys.push(...narrowed.inertKeys)
+    layers.push(toLayer(narrowed.config, { path: file.path, kind: file.kind, trusted: file.trusted }))
+    warnings.push(
+      ...parsed.warnings,
+      ...oddities(narrowed.config, parsed, file.shownAs, { ...below, network: mergeLayers(layers).security.network }),
+    )
+  }
+  return {
+    ...mergeLayers(layers),
+    sources: layers.map(({ source }) => source),
+    warnings,
+    inertKeys,
+    laterKeys: [...new Set(layers.flatMap(({ laterKeys }) => laterKeys))],
+  }
+}
+
+type Merged = Omit<ResolvedConfig, 'sources' | 'warnings' | 'inertKeys' | 'laterKeys'>
+
+/** Later layers win; command rules add up; the two floors only ever become stricter. */
+function mergeLayers(layers: readonly Layer[]): Merged {
+  const last = <K extends 'sandboxName' | 'image' | 'vcpus' | 'memoryMiB'>(key: K): Layer[K] | undefined =>
+    layers.findLast((layer) => layer[key] !== undefined)?.[key]
+  return {
+    ...defined({ sandboxName: last('sandboxName'), image: last('image'), vcpus: last('vcpus'), memoryMiB: last('memoryMiB') }),
+    security: Object.assign({}, ...layers.map(({ security }) => security)) as SecurityOverrides,
+    commands: layers.flatMap(({ commands }) => commands ?? []),
+    minIsolation: layers.reduce<Isolation>(
+      (least, { minIsolation: next }) => (next !== undefined && isolationAtLeast(next, least) ? next : least),
+      'process',
+    ),
+    minNetwork: layers.reduce<NetworkLevel>(
+      (most, { minNetwork: next }) => (next !== undefined && isNarrower(next, most) ? next : most),
+      'public',
+    ),
+    environment: Object.fromEntries(layers.flatMap(({ environment }) => Object.entries(environment))),
+  }
+}
+
+function isNarrower(level: NetworkLevel, than: NetworkLevel): boolean {
+  return NETWORK_LEVELS.indexOf(level) < NETWORK_LEVELS.indexOf(than)
+}
+
+/** What the layers below allow, for a project's file at `realPath`. */
+function narrowContext(below: Merged, layers: readonly Layer[], realPath: string, projectRoot: string | undefined): NarrowContext {
+  const { security } = below
+  const mode = security.compatibilityMode === undefined ? undefined : COMPATIBILITY[security.compatibilityMode]
+  const profile = mode?.profile ?? security.profile ?? DEFAULT_PROFILE
+  const dir = dirname(realPath)
+  return {
+    profile,
+    seccomp: security.seccomp ?? mode?.seccomp ?? PROFILES[profile].seccomp,
+    readOnly: security.readOnly ?? PROFILES[profile].readOnlyRoot,
+    minIsolation: below.minIsolation,
+    minNetwork: below.minNetwork,
+    memoryMiB: below.memoryMiB ?? PROJECT_MEMORY_MIB,
+    vcpus: below.vcpus,
+    domainsListed: layers.some(({ domainsListed }) => domainsListed),
+    leavesProject: createLeaveCheck(dir, projectRoot === undefined ? dir : realpathSync(projectRoot)),
+  }
+}
+
+/** Sentences about values that are valid but do nothing. `below` holds without the file. */
+function oddities(
+  file: ConfigFile,
+  { locate }: ParsedConfig,
+  shownAs: string,
+  below: Pick<Merged, 'minIsolation' | 'minNetwork'> & { readonly network: boolean | undefined },
+): string[] {
+  const found: string[] = []
+  const tell = (path: readonly string[], problem: string): void =>
+    void found.push(`${shownAs}:${locate(path)}: ${path.join('.')}${problem}`)
+  const { domains, min_isolation: minIsolation, min_network: minNetwork } = file.security ?? {}
+  const mode = file.agent?.compatibility_mode
+  if (mode === 'amp' || mode === 'pi') tell(['agent', 'compatibility_mode'], `: "${mode}" has no preset of its own; "native" is used`)
+  if (domains !== undefined && below.network === false) tell(['security', 'domains'], ' has no effect: the network is off')
+  const both = domains?.allow?.filter((domain) => domains.block?.includes(domain)) ?? []
+  if (both.length > 0)
+    tell(
+      ['security', 'domains'],
+      `: ${both.length === 1 ? 'one domain is' : `${both.length} domains are`} both allowed and blocked; blocked wins`,
+    )
+  if (minIsolation !== undefined && !isolationAtLeast(minIsolation, below.minIsolation)) {
+    tell(['security', 'min_isolation'], ` = "${minIsolation}" has no effect: your user config asks for "${below.minIsolation}"`)
+  }
+  if (minNetwork !== undefined && isNarrower(below.minNetwork, minNetwork)) {
+    tell(['security', 'min_network'], ` = "${minNetwork}" has no effect: your user config allows "${below.minNetwork}" at most`)
+  }
+  return found
+}
