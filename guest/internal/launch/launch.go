@@ -27,6 +27,8 @@ const (
 
 // Main runs the plan from the control descriptor. It returns only on failure.
 func Main() int {
+	// Modes are what the plan says, whatever our caller's mask.
+	unix.Umask(0)
 	work, text, err := plan.Read()
 	if err != nil {
 		return status.Fail("launch", "plan", err)
@@ -34,13 +36,19 @@ func Main() int {
 	if err := dieWithParent(work.ParentPID); err != nil {
 		return status.Fail("launch", "parent", err)
 	}
+	if work.OwnSession {
+		// The caller's terminal must not be ours, and its Ctrl-C reaches the command through the caller.
+		if _, err := unix.Setsid(); err != nil {
+			return status.Fail("launch", "session", err)
+		}
+	}
 	if err := joinCgroups(work.CgroupProcs); err != nil {
 		return status.Fail("launch", "cgroup", err)
 	}
 	if err := setLimits(work.Limits); err != nil {
 		return status.Fail("launch", "limits", err)
 	}
-	if work.Stage != "" && work.DropTo == nil {
+	if work.DropTo == nil {
 		return enterUserNamespace(text)
 	}
 	return build(work)
@@ -48,22 +56,18 @@ func Main() int {
 
 // build makes the mounts, gives up root and becomes bubblewrap.
 func build(work *plan.Plan) int {
-	if work.Stage != "" {
-		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-			return status.Fail("launch", "mount namespace", err)
-		}
-		if step, err := buildStage(work); err != nil {
-			return status.Fail("launch", step, err)
-		}
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return status.Fail("launch", "mount namespace", err)
 	}
-	if work.DropTo != nil {
-		if err := drop(*work.DropTo); err != nil {
-			return status.Fail("launch", "drop root", err)
-		}
-		// Changing identity clears the death signal.
-		if err := dieWithParent(work.ParentPID); err != nil {
-			return status.Fail("launch", "parent", err)
-		}
+	if step, err := buildStage(work); err != nil {
+		return status.Fail("launch", step, err)
+	}
+	if err := drop(*work.DropTo); err != nil {
+		return status.Fail("launch", "drop root", err)
+	}
+	// Changing identity clears the death signal.
+	if err := dieWithParent(work.ParentPID); err != nil {
+		return status.Fail("launch", "parent", err)
 	}
 	return becomeBubblewrap(work)
 }

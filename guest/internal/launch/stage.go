@@ -18,6 +18,8 @@ type builder struct {
 	stage string
 	// trees are detached copies of the bind sources by index of the step, taken before the stage covers anything.
 	trees map[int]int
+	// files are the contents that read steps take over, by index of the step.
+	files map[int][]byte
 	// idMap is a user namespace that holds the id map, -1 until needed.
 	idMap int
 }
@@ -27,7 +29,7 @@ func buildStage(work *plan.Plan) (string, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return "private mounts", err
 	}
-	b := &builder{work: work, stage: work.Stage, trees: map[int]int{}, idMap: -1}
+	b := &builder{work: work, stage: work.Stage, trees: map[int]int{}, files: map[int][]byte{}, idMap: -1}
 	if step, err := b.takeTrees(); err != nil {
 		return step, err
 	}
@@ -41,6 +43,30 @@ func buildStage(work *plan.Plan) (string, error) {
 			}
 			return mount.Kind + " " + mount.Target, err
 		}
+	}
+	return b.becomeRoot()
+}
+
+// becomeRoot makes the stage the root of this mount namespace and lets go of everything else: from here on the host's
+// files do not exist for us, and bubblewrap has few mounts to walk through.
+func (b *builder) becomeRoot() (string, error) {
+	for _, folder := range b.work.Detach {
+		if err := unix.Unmount(path.Join(b.stage, folder), unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			return "detach " + folder, err
+		}
+	}
+	if err := os.Chdir(b.stage); err != nil {
+		return "enter stage", err
+	}
+	// Old and new root in one place: the old one is then on top and can be taken off.
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return "pivot root", err
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return "detach host", err
+	}
+	if err := os.Chdir("/"); err != nil {
+		return "enter root", err
 	}
 	return "", nil
 }
@@ -58,10 +84,19 @@ func absent(err error) bool {
 // takeTrees clones every bind source while all of the host is still in sight.
 func (b *builder) takeTrees() (string, error) {
 	for i, mount := range b.work.Mounts {
+		if mount.Kind == "read" {
+			if err := b.takeFile(i, mount); err != nil {
+				return "read " + mount.Source, err
+			}
+		}
 		if mount.Kind != "bind" {
 			continue
 		}
-		tree, err := unix.OpenTree(unix.AT_FDCWD, mount.Source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+		flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_RECURSIVE)
+		if mount.Shallow {
+			flags &^= unix.AT_RECURSIVE
+		}
+		tree, err := unix.OpenTree(unix.AT_FDCWD, mount.Source, flags)
 		if err != nil {
 			if mount.Optional && absent(err) {
 				continue
@@ -76,8 +111,24 @@ func (b *builder) takeTrees() (string, error) {
 	return "", nil
 }
 
+// takeFile reads a small file of the host, so that showing it costs no mount. One that cannot be read is not shown.
+func (b *builder) takeFile(index int, mount plan.Mount) error {
+	data, err := os.ReadFile(mount.Source)
+	if err != nil {
+		if absent(err) {
+			return nil
+		}
+		return err
+	}
+	b.files[index] = data
+	return nil
+}
+
 func (b *builder) setAttributes(tree int, mount plan.Mount) error {
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID}
+	if !mount.Devices {
+		attr.Attr_set |= unix.MOUNT_ATTR_NODEV
+	}
 	if mount.ReadOnly {
 		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
 	}
@@ -111,6 +162,12 @@ func (b *builder) apply(index int, mount plan.Mount) error {
 		return b.makeDir(target, mount)
 	case "file":
 		return b.makeFile(target, mount)
+	case "read":
+		data, ok := b.files[index]
+		if !ok {
+			return unix.ENOENT
+		}
+		return os.WriteFile(target, data, 0o644)
 	case "symlink":
 		return b.makeSymlink(target, mount)
 	case "bind":

@@ -57,6 +57,7 @@ func Main() int {
 	}
 	// The terminal's signals are for the command, not for us. Caught, not ignored: a command inherits what is ignored.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGHUP, syscall.SIGTERM)
+	unix.Umask(0o022)
 	child, err := start(program, spec)
 	if err != nil {
 		return status.Fail("exec", program, err)

@@ -20,14 +20,18 @@ const maxBytes = 64 << 20
 type Plan struct {
 	// ParentPID is the process that started us; when it is gone already, nothing is started.
 	ParentPID int `json:"parentPid"`
+	// OwnSession leaves the caller's session; false when a private terminal controls ours.
+	OwnSession bool `json:"ownSession"`
 	// CgroupProcs are the files that "0" is written to, one for each controller.
 	CgroupProcs []string `json:"cgroupProcs"`
 	// Limits are resource limits set before anything else, by number.
 	Limits []Limit `json:"limits"`
-	// Stage is an existing directory that a private tmpfs is mounted over; empty = no mounts of our own.
+	// Stage is an existing directory that a private tmpfs is mounted over, which then becomes the root.
 	Stage string `json:"stage"`
 	// Mounts are done in order, below Stage.
 	Mounts []Mount `json:"mounts"`
+	// Detach are folders of the stage that served to build it and are unmounted before anything runs.
+	Detach []string `json:"detach"`
 	// DropTo is the unprivileged host identity of the sandbox, when we start as root.
 	DropTo *Identity `json:"dropTo"`
 	// IDMap maps owners of files on the host to owners seen through mounts with Map set.
@@ -63,16 +67,19 @@ type IDRange struct {
 
 // Mount is one step of building the stage. Target is relative to the stage.
 type Mount struct {
-	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, copy.
+	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, copy, read.
 	Kind   string `json:"kind"`
 	Target string `json:"target"`
 	// Within makes Target relative to this folder of the stage and refuses symlinks on the way.
 	Within string `json:"within,omitempty"`
-	// Source is a host path, for bind and copy.
+	// Source is a host path, for bind and copy, and for read: a small file whose content is taken over.
 	Source string `json:"source,omitempty"`
 	// ReadOnly and Map apply to bind; Map shows the files under the sandbox's own identity.
 	ReadOnly bool `json:"readOnly,omitempty"`
 	Map      bool `json:"map,omitempty"`
+	// Shallow binds one file system without the mounts below it; Devices lets it show device files.
+	Shallow bool `json:"shallow,omitempty"`
+	Devices bool `json:"devices,omitempty"`
 	// Lower and Upper are folders of the stage, for overlay; Upper holds "upper" and "work".
 	Lower string `json:"lower,omitempty"`
 	Upper string `json:"upper,omitempty"`

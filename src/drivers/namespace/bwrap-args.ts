@@ -1,24 +1,26 @@
 import { existsSync } from 'node:fs'
 import { PROC_COVERED_FILES, PROC_READ_ONLY } from './host-allowlist.ts'
-import { ROOT, SANDBOX_ID } from './host-root.ts'
+import { OWN_FOLDER, SANDBOX_ID } from './host-root.ts'
 
-/** Where process 1 is inside. */
-export const INIT_PATH = '/.agentkernel-init'
+/** Where process 1 is inside, an empty file to cover others with, and shared memory before it is at its place. */
+export const INIT_PATH = `/${OWN_FOLDER}/init`
+export const EMPTY_PATH = `/${OWN_FOLDER}/empty`
+export const SHARED_MEMORY_PATH = `/${OWN_FOLDER}/shm`
 
 /**
- * bubblewrap's arguments: every namespace its own, no capability, no environment, the prepared stage as the root. They
- * reach it through a descriptor, so that no process list shows them.
+ * bubblewrap's arguments: every namespace its own, no capability, no environment, the prepared root. They reach it
+ * through a descriptor, so that no process list shows them. Each mount costs it a walk through all of them: keep few.
  */
-export function bwrapArgs(input: { readonly stage: string; readonly terminal: boolean }): string[] {
+export function bwrapArgs(input: { readonly terminal: boolean }): string[] {
   return [
     ...['--unshare-user', '--uid', `${SANDBOX_ID}`, '--gid', `${SANDBOX_ID}`],
     ...['--unshare-pid', '--unshare-net', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup'],
     ...['--hostname', 'agentkernel', '--die-with-parent', '--as-pid-1', '--clearenv', '--cap-drop', 'ALL'],
     // In terminal mode the command stays in the session of its private terminal.
     ...(input.terminal ? [] : ['--new-session']),
-    ...['--bind', `${input.stage}/${ROOT}`, '/', '--proc', '/proc', '--dev', '/dev', '--bind', `${input.stage}/shm`, '/dev/shm', '--remount-ro', '/dev'],
+    ...['--bind', '/', '/', '--proc', '/proc', '--dev', '/dev', '--bind', SHARED_MEMORY_PATH, '/dev/shm', '--remount-ro', '/dev'],
     ...PROC_READ_ONLY.flatMap((name) => (existsSync(`/proc/${name}`) ? ['--ro-bind', `/proc/${name}`, `/proc/${name}`] : [])),
-    ...PROC_COVERED_FILES.flatMap((name) => (existsSync(`/proc/${name}`) ? ['--ro-bind', `${input.stage}/empty`, `/proc/${name}`] : [])),
+    ...PROC_COVERED_FILES.flatMap((name) => (existsSync(`/proc/${name}`) ? ['--ro-bind', EMPTY_PATH, `/proc/${name}`] : [])),
     ...['--remount-ro', '/', '--chdir', '/'],
   ]
 }

@@ -62,7 +62,9 @@ export class RunCgroup {
     this.#roots = roots
     this.#name = name
     this.#folders = folders
-    this.procs = folders.map((folder) => `${folder}/cgroup.procs`)
+    // One thread moving itself takes no global lock; moving a process waits for every processor (10 ms and more). The
+    // helper moves the one thread that survives its exec. Version 2 has no such file for groups like ours.
+    this.procs = folders.map((folder) => `${folder}/${roots.version === 1 ? 'tasks' : 'cgroup.procs'}`)
   }
 
   /** Makes the groups and sets the limits. Throws the system's error where that is not allowed; nothing is left then. */

@@ -91,9 +91,9 @@ export const HOME_DOTFILES = ['.editorconfig', '.gitconfig', '.gitignore_global'
 export const CREDENTIAL_IN_DOTFILE = /extraheader|token|passw|secret|:\/\/[^\s/@]+:[^\s/@]+@|helper\s*=\s*store/i
 
 /** Files of /proc that tell about the host; an empty file covers them. */
-export const PROC_COVERED_FILES = ['kcore', 'keys', 'key-users', 'kmsg', 'timer_list', 'kallsyms', 'sched_debug', 'latency_stats', 'config.gz', 'kpagecount', 'kpageflags', 'kpagecgroup', 'modules', 'iomem', 'ioports', 'slabinfo', 'vmallocinfo'] as const
+export const PROC_COVERED_FILES = ['kcore', 'keys', 'kmsg', 'timer_list', 'kallsyms'] as const
 
 /** Parts of /proc that act on the kernel; shown read-only. */
-export const PROC_READ_ONLY = ['sys', 'irq', 'bus', 'fs', 'sysrq-trigger'] as const
+export const PROC_READ_ONLY = ['sys', 'irq', 'bus', 'sysrq-trigger'] as const
 
 export const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'] as const

@@ -10,8 +10,8 @@ import {
 } from './host-allowlist.ts'
 import type { StageStep } from './plan.ts'
 
-/** Where the sandbox's root is built in the stage. */
-export const ROOT = 'root'
+/** A folder of ours in the sandbox's root: process 1, an empty file, and what serves to build the rest. */
+export const OWN_FOLDER = '.agentkernel'
 export const SANDBOX_HOME = '/home/user'
 /** The identity inside. Not 0: without capabilities, root would only make archivers try to change owners and fail. */
 export const SANDBOX_ID = 1000
@@ -24,23 +24,33 @@ export function hostRootSteps(): StageStep[] {
   for (const name of HOST_SYSTEM_FOLDERS) {
     const info = lstatSync(`/${name}`, { throwIfNoEntry: false })
     if (info === undefined) continue
-    if (info.isSymbolicLink()) steps.push({ kind: 'symlink', target: `${ROOT}/${name}`, data: readlinkSync(`/${name}`) })
+    if (info.isSymbolicLink()) steps.push({ kind: 'symlink', target: name, data: readlinkSync(`/${name}`) })
     else steps.push(show(`/${name}`))
   }
-  for (const name of HOST_ETC_NAMES) if (exists(`/etc/${name}`)) steps.push(show(`/etc/${name}`))
+  for (const name of HOST_ETC_NAMES) steps.push(...showEtc(`/etc/${name}`))
   for (const name of readdirSync('/etc')) {
     if (HOST_ETC_LANGUAGE_PREFIXES.some((prefix) => name.startsWith(prefix))) steps.push(show(`/etc/${name}`))
   }
   return [...steps, ...accountSteps()]
 }
 
-const show = (path: string): StageStep => ({ kind: 'bind', source: path, target: ROOT + path, readOnly: true, optional: true })
+/** Most bytes of a file in /etc that is taken over instead of mounted. */
+const SMALL_FILE = 128 * 1024
+
+/** A folder is mounted; a small file's content is taken over, because every mount makes the start slower. */
+function showEtc(path: string): StageStep[] {
+  const info = statSync(path, { throwIfNoEntry: false })
+  if (info === undefined) return []
+  return info.isFile() && info.size <= SMALL_FILE ? [{ kind: 'read', source: path, target: path.slice(1), optional: true }] : [show(path)]
+}
+
+const show = (path: string): StageStep => ({ kind: 'bind', source: path, target: path.slice(1), readOnly: true, optional: true })
 
 /** The account files a program looks into, written by us: nothing of the host's users or network. */
 function accountSteps(): StageStep[] {
-  const file = (name: string, data: string): StageStep => ({ kind: 'file', target: `${ROOT}/etc/${name}`, data, mode: 0o644 })
+  const file = (name: string, data: string): StageStep => ({ kind: 'file', target: `etc/${name}`, data, mode: 0o644 })
   return [
-    { kind: 'dir', target: `${ROOT}/etc`, mode: 0o755 },
+    { kind: 'dir', target: 'etc', mode: 0o755 },
     file('passwd', `root:x:0:0:root:/root:/usr/sbin/nologin\nuser:x:${SANDBOX_ID}:${SANDBOX_ID}:user:${SANDBOX_HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n`),
     file('group', `root:x:0:\nuser:x:${SANDBOX_ID}:\nnogroup:x:65534:\n`),
     file('hosts', '127.0.0.1 localhost agentkernel\n::1 localhost ip6-localhost\n'),
@@ -64,6 +74,6 @@ export function dotfileSteps(home: string): StageStep[] {
     if (info === undefined || info.isSymbolicLink()) return []
     if (info.isFile() && (info.size > 1 << 20 || CREDENTIAL_IN_DOTFILE.test(readFileSync(source, 'utf8')))) return []
     if (!info.isFile() && !info.isDirectory()) return []
-    return [{ kind: 'bind', source, target: `${ROOT}${SANDBOX_HOME}/${name}`, readOnly: true, map: true, optional: true } as const]
+    return [{ kind: 'bind', source, target: `${SANDBOX_HOME.slice(1)}/${name}`, readOnly: true, map: true, optional: true } as const]
   })
 }

@@ -1,16 +1,16 @@
 import { statSync } from 'node:fs'
 import type { RunIo } from '../../contract/run.ts'
 import type { RunSpec } from '../driver.ts'
-import { bwrapArgs, INIT_PATH } from './bwrap-args.ts'
+import { bwrapArgs, EMPTY_PATH, INIT_PATH, SHARED_MEMORY_PATH } from './bwrap-args.ts'
 import type { RunCgroup } from './cgroup.ts'
-import { dotfileSteps, homeToolSteps, hostRootSteps, ROOT, SANDBOX_HOME } from './host-root.ts'
+import { dotfileSteps, homeToolSteps, hostRootSteps, OWN_FOLDER, SANDBOX_HOME } from './host-root.ts'
 import type { Identity } from './identity.ts'
 import { idMapFor } from './identity.ts'
 import type { LaunchPlan, StageStep } from './plan.ts'
 import { limitsWithoutCgroup } from './rlimits.ts'
 import type { RunFolder } from './run-folder.ts'
 import { sandboxPath } from './search-path.ts'
-import { RUN_MOUNT, WORKSPACE, workspaceSteps } from './workspace-steps.ts'
+import { LOWER_MOUNT, RUN_MOUNT, WORKSPACE, workspaceSteps } from './workspace-steps.ts'
 
 export interface PlanInput {
   readonly spec: RunSpec
@@ -33,19 +33,21 @@ export function launchPlan(input: PlanInput): LaunchPlan {
   const tools = homeToolSteps(input.home)
   const project = spec.workspace?.hostPath
   const path = sandboxPath({ callerPath: spec.callerPath, home: input.home, toolFolders: tools.folders, project })
-  const steps = [...ownFolders(input), ...hostRootSteps(), ...tools.steps, ...homeSteps(input)]
+  const steps = [...ownSteps(input), ...hostRootSteps(), ...tools.steps, ...homeSteps(input)]
   const workspace = workspaceSteps(spec.workspace, { readOnlyRoot: spec.permissions.readOnlyRoot, overlay: input.overlay })
   const home = spec.permissions.readOnlyRoot ? '/tmp' : SANDBOX_HOME
   const env = { HOME: home, USER: 'user', LOGNAME: 'user', SHELL: '/bin/sh', PATH: path, ...spec.env }
   return {
     parentPid: process.pid,
+    ownSession: input.io.terminal === undefined,
     cgroupProcs: input.cgroup?.procs ?? [],
     limits: input.cgroup === undefined ? limitsWithoutCgroup(spec.permissions) : [],
     stage,
     mounts: [...steps, ...workspace].map((step) => withRunFolder(step, input.folder.path)),
     ...(identity.dropTo === undefined ? {} : { dropTo: identity.dropTo, idMap: idMapFor(identity.dropTo.uid, ownerOf(project)) }),
+    detach: spec.workspace?.mode === 'copy' ? [RUN_MOUNT, LOWER_MOUNT] : [RUN_MOUNT],
     bwrap: input.bwrapPath,
-    args: bwrapArgs({ stage, terminal: input.io.terminal !== undefined }),
+    args: bwrapArgs({ terminal: input.io.terminal !== undefined }),
     seccomp: Buffer.from(input.seccomp).toString('base64'),
     init: INIT_PATH,
     spec: {
@@ -63,25 +65,29 @@ function stageFolder(): string {
 }
 
 /** Folders and limits every sandbox has, whatever its root. */
-function ownFolders({ spec, helperPath }: PlanInput): StageStep[] {
+function ownSteps({ spec, helperPath }: PlanInput): StageStep[] {
   const { permissions } = spec
-  const dir = (name: string, mode = 0o755): StageStep => ({ kind: 'dir', target: `${ROOT}/${name}`, mode })
+  const dir = (target: string): StageStep => ({ kind: 'dir', target, mode: 0o755 })
   return [
+    ...['etc', 'etc/ssl', 'home', 'media', 'mnt', 'opt', 'root', 'run', 'srv', 'var', OWN_FOLDER].map((name) => dir(name)),
+    // bubblewrap needs both to start; it mounts the sandbox's own over them.
+    { kind: 'bind', source: '/proc', target: 'proc' },
+    { kind: 'bind', source: '/dev', target: 'dev', shallow: true, devices: true },
     { kind: 'bind', source: '@run', target: RUN_MOUNT },
-    { kind: 'file', target: 'empty', data: '', mode: 0o444 },
-    { kind: 'tmpfs', target: 'shm', mode: 0o1777, size: permissions.tmpBytes, noExec: true },
-    ...['proc', 'dev', 'run', 'root', 'var', 'home', 'etc', 'opt', 'srv', 'mnt', 'media'].map((name) => dir(name)),
-    { kind: 'tmpfs', target: `${ROOT}/tmp`, mode: 0o1777, size: permissions.tmpBytes, noExec: !permissions.tmpExec },
-    { kind: 'symlink', target: `${ROOT}/var/tmp`, data: '/tmp' },
-    { kind: 'symlink', target: `${ROOT}/var/run`, data: '/run' },
-    { kind: 'bind', source: helperPath, target: ROOT + INIT_PATH, readOnly: true },
+    { kind: 'file', target: EMPTY_PATH.slice(1), data: '', mode: 0o444 },
+    { kind: 'tmpfs', target: SHARED_MEMORY_PATH.slice(1), mode: 0o1777, size: permissions.tmpBytes, noExec: true },
+    { kind: 'tmpfs', target: 'tmp', mode: 0o1777, size: permissions.tmpBytes, noExec: !permissions.tmpExec },
+    { kind: 'symlink', target: 'var/tmp', data: '/tmp' },
+    { kind: 'symlink', target: 'var/run', data: '/run' },
+    { kind: 'bind', source: helperPath, target: INIT_PATH.slice(1), readOnly: true },
   ]
 }
 
 /** The sandbox's own home: on disk and writable, except in a read-only sandbox, whose home is /tmp. */
 function homeSteps({ spec, home }: PlanInput): StageStep[] {
-  if (spec.permissions.readOnlyRoot) return [{ kind: 'dir', target: ROOT + SANDBOX_HOME, mode: 0o755 }]
-  const own: StageStep = { kind: 'bind', source: '@run/home', target: ROOT + SANDBOX_HOME }
+  const target = SANDBOX_HOME.slice(1)
+  if (spec.permissions.readOnlyRoot) return [{ kind: 'dir', target, mode: 0o755 }]
+  const own: StageStep = { kind: 'bind', source: '@run/home', target }
   return spec.permissions.mountHome ? [own, ...dotfileSteps(home)] : [own]
 }
 

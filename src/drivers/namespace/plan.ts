@@ -4,10 +4,12 @@
  */
 export interface LaunchPlan {
   readonly parentPid: number
+  readonly ownSession: boolean
   readonly cgroupProcs: readonly string[]
   readonly limits: readonly { readonly resource: number; readonly value: number }[]
   readonly stage: string
   readonly mounts: readonly StageStep[]
+  readonly detach: readonly string[]
   readonly dropTo?: { readonly uid: number; readonly gid: number }
   readonly idMap?: readonly { readonly inside: number; readonly outside: number; readonly count: number }[]
   readonly bwrap: string
@@ -28,12 +30,14 @@ export interface InitSpec {
 
 /** One step of building the sandbox's root below the stage. `target`, `within`, `lower`, `upper` are paths in it. */
 export interface StageStep {
-  readonly kind: 'bind' | 'tmpfs' | 'overlay' | 'dir' | 'file' | 'symlink' | 'remove' | 'copy'
+  readonly kind: 'bind' | 'tmpfs' | 'overlay' | 'dir' | 'file' | 'symlink' | 'remove' | 'copy' | 'read'
   readonly target: string
   readonly within?: string
   readonly source?: string
   readonly readOnly?: boolean
   readonly map?: boolean
+  readonly shallow?: boolean
+  readonly devices?: boolean
   readonly lower?: string
   readonly upper?: string
   readonly size?: number

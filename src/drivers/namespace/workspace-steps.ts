@@ -1,11 +1,13 @@
 import type { WorkspaceView } from '../driver.ts'
-import { ROOT } from './host-root.ts'
+import { OWN_FOLDER } from './host-root.ts'
 import type { StageStep } from './plan.ts'
 
 export const WORKSPACE = '/workspace'
-const TARGET = `${ROOT}${WORKSPACE}`
+const TARGET = WORKSPACE.slice(1)
 /** The run's own folder on disk, bound into the stage: the upper layer and the home live there. */
-export const RUN_MOUNT = 'run'
+export const RUN_MOUNT = `${OWN_FOLDER}/run`
+/** The project as it is, below the overlay. */
+export const LOWER_MOUNT = `${OWN_FOLDER}/lower`
 
 /** How the project gets into the sandbox. `copied` = no overlay here, so the files are copied (slower). */
 export function workspaceSteps(view: WorkspaceView | undefined, options: { readonly readOnlyRoot: boolean; readonly overlay: boolean }): StageStep[] {
@@ -24,8 +26,8 @@ const moveFromRun = (name: string): StageStep => ({ kind: 'bind', source: `@run/
 function copyView(view: WorkspaceView, overlay: boolean): StageStep[] {
   const base: StageStep[] = overlay
     ? [
-        { kind: 'bind', source: view.hostPath, target: 'lower', readOnly: true, map: true },
-        { kind: 'overlay', target: TARGET, lower: 'lower', upper: RUN_MOUNT },
+        { kind: 'bind', source: view.hostPath, target: LOWER_MOUNT, readOnly: true, map: true },
+        { kind: 'overlay', target: TARGET, lower: LOWER_MOUNT, upper: RUN_MOUNT },
       ]
     : [{ kind: 'copy', source: view.hostPath, target: `${RUN_MOUNT}/upper` }, { kind: 'dir', target: TARGET, mode: 0o755 }, moveFromRun('upper')]
   return [
@@ -47,5 +49,5 @@ function mountView(view: WorkspaceView): StageStep[] {
 /** The project's path on the host leads to the workspace, so that absolute paths in commands and PATH stay true. */
 function hostPathLink(hostPath: string): StageStep[] {
   if (hostPath === WORKSPACE || hostPath.startsWith(`${WORKSPACE}/`) || hostPath.startsWith('/usr/')) return []
-  return [{ kind: 'symlink', target: `${ROOT}${hostPath}`, data: WORKSPACE, optional: true }]
+  return [{ kind: 'symlink', target: hostPath.slice(1), data: WORKSPACE, optional: true }]
 }

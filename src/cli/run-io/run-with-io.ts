@@ -1,0 +1,53 @@
+import type { RunRequest, RunResult } from '../../contract/run.ts'
+import type { CliContext } from '../context.ts'
+import { forwardSignals } from './forward-signals.ts'
+import { openStreams } from './streams.ts'
+
+interface RunOptions {
+  readonly json: boolean
+  readonly quiet: boolean
+}
+
+/**
+ * Runs a command with the caller's streams and resolves with the exit status for the process.
+ * On a terminal the command gets a private one; else its bytes go through pipes, stdout and stderr apart.
+ */
+export async function runWithIo(request: RunRequest, options: RunOptions, context: CliContext): Promise<number> {
+  const operations = await context.operations()
+  const onNotice = (text: string): void => {
+    if (!options.quiet) context.stderr.write(`agentkernel: ${text}\n`)
+  }
+  const onTerminal = context.stdin.isTTY && context.stdout.isTTY && context.stderr.isTTY && !options.json
+  if (onTerminal) {
+    const { runOnTerminal } = await import('./terminal.ts')
+    return (await runOnTerminal(operations, request, onNotice)).exitCode
+  }
+  const streams = openStreams(options.json)
+  const signals = forwardSignals()
+  let result: RunResult
+  try {
+    const abort = new AbortController()
+    result = await operations.run(
+      request,
+      { ...streams.descriptors, onNotice, onStarted: streams.onStarted, onSignalable: signals.connect },
+      abort.signal,
+    )
+    await streams.drained()
+  } finally {
+    signals.stop()
+    streams.close()
+  }
+  if (options.json) context.stdout.write(`${JSON.stringify(report(result, streams.captured()))}\n`)
+  return result.exitCode
+}
+
+function report(result: RunResult, captured: { readonly stdout: string; readonly stderr: string; readonly truncated: boolean }) {
+  return {
+    exit_code: result.exitCode,
+    ended: result.ended,
+    duration_ms: Math.round(result.durationMs),
+    stdout: captured.stdout,
+    stderr: captured.stderr,
+    ...(captured.truncated ? { truncated: true } : {}),
+  }
+}

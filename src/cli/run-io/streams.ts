@@ -1,0 +1,84 @@
+import { closeSync, fstatSync, openSync, type Stats } from 'node:fs'
+import { ignore } from '../../lib/ignore.ts'
+import { createPipe } from '../../lib/pipe.ts'
+import { Capture } from './capture.ts'
+import { copyFrom, copyInto } from './copy.ts'
+
+/** The three descriptors for a command, what copies their bytes, and how to end it. */
+export interface Streams {
+  readonly descriptors: { readonly stdin: number; readonly stdout: number; readonly stderr: number }
+  /** To be called when the command holds its own copies. */
+  readonly onStarted: () => void
+  /** Resolves when every byte of the command has been passed on. */
+  readonly drained: () => Promise<void>
+  /** What was captured, with `capture`. */
+  readonly captured: () => { readonly stdout: string; readonly stderr: string; readonly truncated: boolean }
+  readonly close: () => void
+}
+
+/**
+ * Pipes and /dev/null are handed to the command as they are, which costs nothing. Anything else stays here and is
+ * copied through a pipe: a file could be reopened for more than it was opened for, a terminal could be typed into, a
+ * socket or a folder leads out.
+ */
+export function openStreams(capture: boolean): Streams {
+  const inside: number[] = []
+  const outputs: Promise<void>[] = []
+  const captures = { stdout: new Capture(), stderr: new Capture() }
+  const stopInput = new AbortController()
+
+  const output = (fd: 1 | 2): number => {
+    if (!capture && isSafe(fd)) return fd
+    const pipe = createPipe()
+    inside.push(pipe.write)
+    const kept = fd === 1 ? captures.stdout : captures.stderr
+    outputs.push(copyFrom(pipe.read, capture ? (bytes) => kept.add(bytes) : fd))
+    return pipe.write
+  }
+  const input = (): number => {
+    if (isSafe(0)) return 0
+    if (statOf(0)?.isDirectory() !== false) {
+      const nothing = openSync('/dev/null', 'r')
+      inside.push(nothing)
+      return nothing
+    }
+    const pipe = createPipe()
+    inside.push(pipe.read)
+    void copyInto(0, pipe.write, stopInput.signal)
+    return pipe.read
+  }
+
+  const descriptors = { stdin: input(), stdout: output(1), stderr: output(2) }
+  const onStarted = (): void => inside.splice(0).forEach((fd) => closeSync(fd))
+  return {
+    descriptors,
+    onStarted,
+    drained: async () => void (await Promise.all(outputs)),
+    captured: () => ({
+      stdout: captures.stdout.text(),
+      stderr: captures.stderr.text(),
+      truncated: captures.stdout.truncated || captures.stderr.truncated,
+    }),
+    close: () => {
+      onStarted()
+      stopInput.abort()
+    },
+  }
+}
+
+/** Device number of /dev/null: major 1, minor 3. */
+const NULL_DEVICE = 0x103
+
+function isSafe(fd: number): boolean {
+  const info = statOf(fd)
+  return info !== undefined && (info.isFIFO() || (info.isCharacterDevice() && info.rdev === NULL_DEVICE))
+}
+
+function statOf(fd: number): Stats | undefined {
+  try {
+    return fstatSync(fd)
+  } catch (error) {
+    ignore(error, 'a closed descriptor is treated like an empty one')
+    return undefined
+  }
+}

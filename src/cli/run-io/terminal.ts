@@ -1,0 +1,83 @@
+import type { Operations } from '../../contract/operations.ts'
+import type { RunRequest, RunResult, TerminalControl } from '../../contract/run.ts'
+import { writeFully } from './copy.ts'
+import { forwardSignals } from './forward-signals.ts'
+
+/**
+ * Runs a command on a private terminal and copies bytes between it and the user's, which is raw meanwhile: Ctrl-C and
+ * Ctrl-Z are bytes that the private terminal turns into signals. The user's terminal is restored on every way out.
+ */
+export async function runOnTerminal(operations: Operations, request: RunRequest, onNotice: (text: string) => void): Promise<RunResult> {
+  const screen = new UserTerminal()
+  const signals = forwardSignals()
+  const notices: string[] = []
+  try {
+    return await operations.run(
+      request,
+      {
+        stdin: 0,
+        stdout: 1,
+        stderr: 2,
+        terminal: { ...screen.size(), onOutput: (bytes) => void writeFully(1, bytes), onReady: (terminal) => screen.attach(terminal) },
+        onSignalable: signals.connect,
+        onStopped: (resume) => screen.suspend(resume),
+        // A line in the middle of a full-screen program would spoil it.
+        onNotice: (text) => (screen.raw ? notices.push(text) : onNotice(text)),
+      },
+      new AbortController().signal,
+    )
+  } finally {
+    signals.stop()
+    screen.detach()
+    notices.forEach((text) => onNotice(text))
+  }
+}
+
+/** The terminal the user sits at. */
+class UserTerminal {
+  raw = false
+  #terminal: TerminalControl | undefined
+  readonly #onInput = (bytes: Buffer): void => this.#terminal?.write(bytes)
+  readonly #onResize = (): void => {
+    const { cols, rows } = this.size()
+    this.#terminal?.resize(cols, rows)
+  }
+  readonly #onExit = (): void => this.#setRaw(false)
+
+  size(): { cols: number; rows: number } {
+    return { cols: process.stdout.columns || 80, rows: process.stdout.rows || 24 }
+  }
+
+  attach(terminal: TerminalControl): void {
+    this.#terminal = terminal
+    process.on('exit', this.#onExit)
+    process.on('SIGWINCH', this.#onResize)
+    this.#setRaw(true)
+    process.stdin.on('data', this.#onInput)
+  }
+
+  /** Ctrl-Z of the command itself: we stop like any job, and go on with it when the shell says so. */
+  suspend(resume: () => void): void {
+    this.#setRaw(false)
+    process.once('SIGCONT', () => {
+      this.#setRaw(true)
+      this.#onResize()
+      resume()
+    })
+    process.kill(process.pid, 'SIGSTOP')
+  }
+
+  detach(): void {
+    process.off('exit', this.#onExit)
+    process.off('SIGWINCH', this.#onResize)
+    process.stdin.off('data', this.#onInput)
+    process.stdin.pause()
+    this.#setRaw(false)
+  }
+
+  #setRaw(raw: boolean): void {
+    if (this.raw === raw) return
+    process.stdin.setRawMode(raw)
+    this.raw = raw
+  }
+}

@@ -1,0 +1,62 @@
+import { AppError } from '../contract/errors.ts'
+import type { Driver } from '../drivers/driver.ts'
+import { nearest } from '../lib/nearest.ts'
+import type { Paths } from './paths.ts'
+
+/** One name a user can give with `--backend`. Without `create` it arrives with a later release. */
+interface RegistryEntry {
+  readonly name: string
+  readonly aliases?: readonly string[]
+  /** Makes the driver; its module is loaded only then. */
+  readonly create?: (paths: Paths) => Promise<Driver>
+}
+
+/** Every driver, in the order of automatic selection. This is the one list of names outside the drivers' own folders. */
+const ENTRIES: readonly RegistryEntry[] = [
+  { name: 'firecracker', aliases: ['fc'] },
+  { name: 'namespace', create: createNamespace },
+  { name: 'podman' },
+  { name: 'docker' },
+  { name: 'gvisor' },
+  { name: 'qemu' },
+  { name: 'kubernetes' },
+  { name: 'nomad' },
+  { name: 'apple' },
+  { name: 'seatbelt' },
+  { name: 'wasm', aliases: ['hyperlight'] },
+]
+
+async function createNamespace(paths: Paths): Promise<Driver> {
+  const { createNamespaceDriver } = await import('../drivers/namespace/index.ts')
+  return createNamespaceDriver({
+    dataDir: paths.dataDir,
+    helperPath: paths.helperPath,
+    home: paths.home,
+    uid: process.getuid?.() ?? 0,
+    arch: process.arch === 'arm64' ? 'arm64' : 'x64',
+    bwrapPaths: ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap'],
+  })
+}
+
+/** Names of the drivers that work in this release. */
+export const availableBackends = (): string[] => ENTRIES.filter((entry) => entry.create !== undefined).map((entry) => entry.name)
+
+/** The driver of that name, or the first available one. Errors: `backend_unknown`, `not_available_yet`, `backend_unavailable`. */
+export async function chooseDriver(name: string | undefined, paths: Paths): Promise<Driver> {
+  if (name === undefined) {
+    const create = ENTRIES.find((entry) => entry.create !== undefined)?.create
+    if (create === undefined || process.platform !== 'linux') throw new AppError('backend_unavailable', 'no backend of this release works on this system')
+    return create(paths)
+  }
+  const entry = ENTRIES.find((candidate) => candidate.name === name || candidate.aliases?.includes(name) === true)
+  if (entry === undefined) {
+    const guess = nearest(name, availableBackends())
+    throw new AppError('backend_unknown', `there is no backend "${name}"${guess === undefined ? '' : `; did you mean "${guess}"?`}`)
+  }
+  if (entry.create === undefined) {
+    throw new AppError('not_available_yet', `backend "${entry.name}" is not available yet; this release has: ${availableBackends().join(', ')}`, {
+      fix: 'Leave --backend out.',
+    })
+  }
+  return entry.create(paths)
+}

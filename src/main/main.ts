@@ -1,0 +1,53 @@
+import { writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
+import pkg from '../../package.json' with { type: 'json' }
+import { runCli } from '../cli/app.ts'
+import type { CliContext, OutputStream } from '../cli/context.ts'
+import { ignore } from '../lib/ignore.ts'
+import { isErrno } from '../lib/errno.ts'
+import { resolvePaths } from './paths.ts'
+
+/** The composition root: the only place that reads the environment and ends the process. */
+async function main(): Promise<void> {
+  // Every file we make is for this user only.
+  process.umask(0o077)
+  const env = process.env
+  const context: CliContext = {
+    operations: async () => (await import('./operations.ts')).createOperations(resolvePaths(env, process.execPath), env),
+    env,
+    cwd: currentDirectory(),
+    stdout: outputStream(1),
+    stderr: outputStream(2),
+    stdin: { isTTY: isatty(0) },
+    version: pkg.version,
+  }
+  process.exit(await runCli(process.argv.slice(2), context))
+}
+
+function currentDirectory(): string | undefined {
+  try {
+    return process.cwd()
+  } catch (error) {
+    ignore(error, 'the directory was deleted under us; commands that need one say so')
+    return undefined
+  }
+}
+
+/** Writes at once and completely, also to a non-blocking pipe that is full. */
+function outputStream(fd: 1 | 2): OutputStream {
+  const write = (text: string): void => {
+    const bytes = Buffer.from(text)
+    for (let sent = 0; sent < bytes.length; ) {
+      try {
+        sent += writeSync(fd, bytes, sent)
+      } catch (error) {
+        if (!isErrno(error, 'EAGAIN')) throw error
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
+      }
+    }
+  }
+  if (!isatty(fd)) return { write, isTTY: false }
+  return { write, isTTY: true, columns: (fd === 1 ? process.stdout : process.stderr).columns }
+}
+
+void main()
