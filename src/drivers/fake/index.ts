@@ -1,0 +1,2 @@
+export type { FakeDriver, FakeDriverOptions } from './driver.ts'
+export { createFakeDriver } from './driver.ts'
