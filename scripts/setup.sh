@@ -18,10 +18,11 @@ main() {
   usable_caches
   : >build/tmp/stamp
   started=$(date +%s)
-  prepare_parts "$@"
+  prepare_parts
   write_fresh
-  rm -rf build/tmp
   give_to_owner
+  explain_sandbox "$@" || exit 1
+  rm -rf build/tmp
   say "ready after $(($(date +%s) - started)) s"
 }
 
@@ -59,7 +60,8 @@ prepare_parts() {
     helper=$!
   fi
   failed=
-  sandbox_part "$@" || failed=1
+  have bwrap || say 'making sure that bubblewrap is installed'
+  sh scripts/setup-bubblewrap.sh 2>build/tmp/sandbox.log && : >build/tmp/sandbox.log
   wait "$program" || failed=1
   [ -z "$helper" ] || wait "$helper" || failed=1
   trap - INT TERM HUP
@@ -73,9 +75,11 @@ stop_parts() {
   wait
 }
 
-# Only `run` on the default backend stops without bubblewrap; every other command works, and doctor explains.
-sandbox_part() {
-  sh scripts/setup-bubblewrap.sh && return
+# Without the right to install, bubblewrap stops only a `run` of the default backend, and once: from then on the program
+# is built and explains better, or takes another backend.
+explain_sandbox() {
+  [ -s build/tmp/sandbox.log ] || return 0
+  cat build/tmp/sandbox.log >&2
   case "$mode ${1-} $*" in
     run\ run\ *' -B '* | run\ run\ *' --backend'*) return 0 ;;
     run\ run\ * | test\ *) return 1 ;;
