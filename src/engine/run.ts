@@ -47,6 +47,8 @@ export async function run(deps: RunDeps, request: RunRequest, io: RunIo, signal:
   const durationMs = deps.now() - started
   const result = resultOf(spec, outcome, durationMs, driver.name)
   sentencesAbout(outcome, spec, durationMs).forEach((text) => io.onNotice(text))
+  const after = workspace.noticeAfter?.()
+  if (after !== undefined) io.onNotice(after)
   await record(deps, io, spec, driver.name, result.exitCode, durationMs)
   return result
 }

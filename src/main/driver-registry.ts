@@ -41,6 +41,13 @@ async function createNamespace(paths: Paths): Promise<Driver> {
 /** Names of the drivers that work in this release. */
 export const availableBackends = (): string[] => ENTRIES.filter((entry) => entry.create !== undefined).map((entry) => entry.name)
 
+/** Every driver of this release, in the order of automatic selection. */
+export async function createDrivers(paths: Paths): Promise<Driver[]> {
+  const drivers: Driver[] = []
+  for (const entry of ENTRIES) if (entry.create !== undefined) drivers.push(await entry.create(paths))
+  return drivers
+}
+
 /** The driver of that name, or the first available one. Errors: `backend_unknown`, `not_available_yet`, `backend_unavailable`. */
 export async function chooseDriver(name: string | undefined, paths: Paths): Promise<Driver> {
   if (name === undefined) {

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs'
 import { cpus, totalmem, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { ResolvedConfig } from '../contract/config.ts'
@@ -8,7 +9,7 @@ import { run, type RunDeps } from '../engine/run.ts'
 import { describeWorkspace } from '../engine/workspace/describe.ts'
 import { findProjectRoot } from '../engine/workspace/project-root.ts'
 import { createFirstTime } from '../store/first-time.ts'
-import { availableBackends, chooseDriver } from './driver-registry.ts'
+import { availableBackends, chooseDriver, createDrivers } from './driver-registry.ts'
 import type { Paths } from './paths.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -32,8 +33,14 @@ export function createOperations(paths: Paths, env: Environment): Operations {
   return {
     run: (request, io, signal) => run(deps, request, io, signal),
     doctor: async (input, signal) => {
-      const { doctor } = await import('./doctor.ts')
-      return doctor({ paths, auditPath, loadConfig: () => loadConfig(input), signal })
+      const [{ doctor }, { verifyAudit }] = await Promise.all([import('../engine/doctor.ts'), import('../store/audit/verify.ts')])
+      const folders = [
+        { title: 'data', path: paths.dataDir },
+        { title: 'config', path: paths.configDir },
+        { title: 'state', path: paths.stateDir },
+      ]
+      mkdirSync(paths.dataDir, { recursive: true })
+      return doctor({ drivers: await createDrivers(paths), loadConfig: () => loadConfig(input), verifyAudit: () => verifyAudit(auditPath), folders, signal })
     },
     agents: async (signal) => {
       const { agentStatuses } = await import('../agents/agent-statuses.ts')
