@@ -273,9 +273,12 @@ func (b *builder) overlay(target string, mount plan.Mount) error {
 		return err
 	}
 	lower, upper := path.Join(b.stage, mount.Lower), path.Join(b.stage, mount.Upper)
-	options := "lowerdir=" + lower + ",upperdir=" + upper + "/upper,workdir=" + upper + "/work,redirect_dir=off,index=off,metacopy=off,volatile"
+	options := "lowerdir=" + lower + ",upperdir=" + upper + "/upper,workdir=" + upper + "/work,volatile"
 	if b.work.DropTo == nil {
+		// User attributes rule redirects and the rest out by themselves.
 		options += ",userxattr"
+	} else {
+		options += ",redirect_dir=nofollow,index=off,metacopy=off"
 	}
 	return unix.Mount("overlay", target, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
 }

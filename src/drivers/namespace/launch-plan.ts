@@ -36,7 +36,7 @@ export function launchPlan(input: PlanInput): LaunchPlan {
   const steps = [...ownSteps(input), ...hostRootSteps(), ...tools.steps, ...homeSteps(input)]
   const workspace = workspaceSteps(spec.workspace, { readOnlyRoot: spec.permissions.readOnlyRoot, overlay: input.overlay })
   const home = spec.permissions.readOnlyRoot ? '/tmp' : SANDBOX_HOME
-  const env = { HOME: home, USER: 'user', LOGNAME: 'user', SHELL: '/bin/sh', PATH: path, ...spec.env }
+  const env = { HOME: home, PATH: path, ...spec.env }
   return {
     parentPid: process.pid,
     ownSession: input.io.terminal === undefined,
@@ -65,14 +65,15 @@ function stageFolder(): string {
 }
 
 /** Folders and limits every sandbox has, whatever its root. */
-function ownSteps({ spec, helperPath }: PlanInput): StageStep[] {
+function ownSteps({ spec, helperPath, identity }: PlanInput): StageStep[] {
   const { permissions } = spec
   const dir = (target: string): StageStep => ({ kind: 'dir', target, mode: 0o755 })
   return [
     ...['etc', 'etc/ssl', 'home', 'media', 'mnt', 'opt', 'root', 'run', 'srv', 'var', OWN_FOLDER].map((name) => dir(name)),
     // bubblewrap needs both to start; it mounts the sandbox's own over them.
     { kind: 'bind', source: '/proc', target: 'proc' },
-    { kind: 'bind', source: '/dev', target: 'dev', shallow: true, devices: true },
+    // In a user namespace of our own the mounts below a folder cannot be taken from it.
+    { kind: 'bind', source: '/dev', target: 'dev', shallow: identity.dropTo !== undefined, devices: true },
     { kind: 'bind', source: '@run', target: RUN_MOUNT },
     { kind: 'file', target: EMPTY_PATH.slice(1), data: '', mode: 0o444 },
     { kind: 'tmpfs', target: SHARED_MEMORY_PATH.slice(1), mode: 0o1777, size: permissions.tmpBytes, noExec: true },
