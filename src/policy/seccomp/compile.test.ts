@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { runFilter } from './bpf-machine.test-support.ts'
+import { runFilter } from '../../../test/support/bpf-machine.ts'
 import { compileSeccomp } from './compile.ts'
 import { SECCOMP_PROFILE_NAMES, seccompProfile, type SeccompProfileName } from './profiles.ts'
 import { AUDIT_ARCH, type SeccompArch, syscallTable } from './syscall-table.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { isAppError } from '../../contract/errors.ts'
-import { runFilter } from './bpf-machine.test-support.ts'
+import { runFilter } from '../../../test/support/bpf-machine.ts'
 import { compileSeccomp, compileSeccompFile } from './compile.ts'
 import { parseSeccompFile } from './seccomp-file.ts'
 import { syscallTable } from './syscall-table.ts'

@@ -1,4 +1,4 @@
-import { AUDIT_ARCH, type SeccompArch } from './syscall-table.ts'
+import { AUDIT_ARCH, type SeccompArch } from '../../src/policy/seccomp/syscall-table.ts'
 
 /** One system call as the kernel shows it to a filter. Arguments left out are 0. */
 export interface Call {
