@@ -22,6 +22,12 @@ export const TOKEN_SHAPES: readonly RegExp[] = [
   /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*/g, // JWT
 ]
 
+/** Every shape above holds at least so many such characters in a row. */
+export const TOKEN_LENGTH = /[A-Za-z0-9_.-]{12}/
+
+/** What must be in a text for any of the patterns below to match: something between a name and its value. */
+export const NAME_AND_VALUE = /[=:\s]/
+
 /** Endings of names whose value is a secret whatever it looks like: `--db-password`, `GITHUB_TOKEN`, `clientSecret`. Not `PWD`. */
 const NAME_END = String.raw`(?:password|passwd|passphrase|passcode|secret|token|credentials?|(?<=[_.-])pass|(?<=[A-Za-z0-9][_.-]?)(?<!old)pwd|(?:api|access|secret|private|auth|account|encryption|signing|master)[_.-]?key)`
 /** Names that often carry something harmless; their value counts only when it looks random. */

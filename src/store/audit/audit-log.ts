@@ -74,9 +74,9 @@ async function writeRecord(log: number, options: AuditLogOptions, fields: Readon
   try {
     const size = fstatSync(log).size
     const before = readHead(head)
-    // A log that has records must have a head, so the first head is written before the first record.
-    if (before === 'missing' && size === 0) writeHead(head, EMPTY_HEAD)
     const position = await findWritePosition(log, size, before)
+    // A log that has records must have a head, so the first head is written before the first record.
+    if (before === 'missing' && position.seal?.reason !== 'head_missing') writeHead(head, EMPTY_HEAD)
     const common = { timestamp: options.now().toISOString(), pid: options.pid, user: options.user }
     let { count, hash } = position
     let text = position.midLine ? '\n' : ''

@@ -77,11 +77,11 @@ class Scan {
     const link = readLink(line.bytes)
     if (link === undefined) return this.#takeLoose(line)
     if (!link.intact) return this.#fault(line, 'the record was changed: its bytes do not give its hash')
+    const loose = this.#loose
     if (link.prev !== this.#hash) {
-      return this.#fault(line, 'the record does not follow the one before it: something was removed, inserted or moved here')
+      return loose ?? this.#fault(line, 'the record does not follow the one before it: something was removed, inserted or moved here')
     }
     const seal = readSeal(line.bytes)
-    const loose = this.#loose
     if (loose !== undefined) {
       if (seal === undefined || !this.#covers(seal, line)) return loose
       this.#loose = undefined

@@ -15,16 +15,17 @@ const LOCK_LIMIT_MS = 5_000
 
 /** Hands a snapshot of the log at `path` to `work` and answers what it answers. Errors: `audit_read_failed`. */
 export async function withSnapshot<T>(path: string, work: (snapshot: AuditSnapshot) => T | Promise<T>): Promise<T> {
+  // The head first: a log that is made after this look must not seem to be missing beside its own head.
+  const head = headOf(path)
   const fd = readable(path, () => openForReading(path))
   try {
-    return await work(await take(path, fd))
+    return await work(fd === undefined ? { fd, size: 0, head } : await take(path, fd))
   } finally {
     if (fd !== undefined) closeSync(fd)
   }
 }
 
-async function take(path: string, fd: number | undefined): Promise<AuditSnapshot> {
-  if (fd === undefined) return { fd, size: 0, head: headOf(path) }
+async function take(path: string, fd: number): Promise<AuditSnapshot> {
   try {
     return await withFlock(fd, 'shared', LOCK_LIMIT_MS, () => ({ fd, size: sizeOf(path, fd), head: headOf(path) }))
   } catch (error) {
