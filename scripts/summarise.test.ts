@@ -43,6 +43,11 @@ describe('the summary of a test run', () => {
     })
   })
 
+  test('counts a failure once, though a long log lists it twice', () => {
+    const log = bunLog('(fail) two > three [1.50ms]\n\n1 tests failed:\n(fail) two > three [1.50ms]', ' 1 pass\n 1 fail\n')
+    expect(readBun(log, '', 1).failed).toEqual(['bun: two > three'])
+  })
+
   test('names skipped tests and counts a crash without a failure', () => {
     const report =
       '<testcase name="passes" time="0" file="a.test.ts" line="3" assertions="1" />\n<testcase name="a &lt;b&gt; (needs root)" time="0" file="a.test.ts" line="5">\n <skipped />\n</testcase>'

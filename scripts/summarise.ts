@@ -63,7 +63,9 @@ function parseGoEvent(line: string): GoEvent[] {
  */
 export function readBun(log: string, report: string, status: number): Results {
   const count = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, 'gm').exec(log.slice(-2000))?.[1] ?? 0)
-  const failed = [...log.matchAll(/^\(fail\) (.*?)(?: \[[\d.]+m?s\])?$/gm)].map((match) => `bun: ${match[1]}`)
+  // A long log lists its failures once more at the end.
+  const once = log.split(/^\d+ tests? (?:failed|skipped|todo):$/m)[0] ?? ''
+  const failed = [...once.matchAll(/^\(fail\) (.*?)(?: \[[\d.]+m?s\])?$/gm)].map((match) => `bun: ${match[1]}`)
   while (failed.length < count('fail')) failed.push('bun: a file did not load, or failed between tests: see above')
   if (status !== 0 && failed.length === 0) failed.push(`bun test ended with status ${status}: see above`)
   const skipped = [...report.matchAll(/<testcase name="([^"]*)"[^>]*?file="([^"]*)"[^>]*>\s*<skipped/g)].map(

@@ -40,8 +40,9 @@ export function readSource(path: string): SourceFile {
   return { path: relative('.', path), text, code: withoutComments(text) }
 }
 
+/** Tests, and what only tests import. */
 export function isTest(path: string): boolean {
-  return path.endsWith('.test.ts')
+  return /\.test(?:-support)?\.ts$/.test(path)
 }
 
 /**
