@@ -33,7 +33,13 @@ export async function doctor(deps: DoctorDeps): Promise<DoctorReport> {
 function backendSection(driver: Driver, report: ProbeReport, strong: boolean, selected: boolean): DoctorSection {
   const verdict = (): DoctorFinding => {
     if (!report.usable) return { check: 'usable', status: 'error', detail: 'no; see above' }
-    if (!strong) return { check: 'usable', status: 'warning', detail: 'yes, but weaker than min_isolation allows', fix: 'Lower security.min_isolation in your user config, or use another backend.' }
+    if (!strong)
+      return {
+        check: 'usable',
+        status: 'warning',
+        detail: 'yes, but weaker than min_isolation allows',
+        fix: 'Lower security.min_isolation in your user config, or use another backend.',
+      }
     return { check: 'usable', status: 'ok', detail: selected ? 'yes; `run` uses it' : 'yes; another one comes first' }
   }
   return { title: `Backend ${driver.name} (isolation: ${driver.facts.isolation})`, findings: [...report.findings, verdict()] }
@@ -45,7 +51,11 @@ function hardware(): DoctorSection {
   const finding = (): DoctorFinding => {
     try {
       closeSync(openSync(device, 'r+'))
-      return { check: 'virtualization', status: 'info', detail: `${device} opens; whether a guest boots is not known. MicroVMs arrive with a later release.` }
+      return {
+        check: 'virtualization',
+        status: 'info',
+        detail: `${device} opens; whether a guest boots is not known. MicroVMs arrive with a later release.`,
+      }
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
       const fix = code === 'EACCES' ? { fix: 'sudo usermod -aG kvm "$USER", then log in again' } : {}
@@ -59,15 +69,41 @@ async function configSection(deps: DoctorDeps): Promise<{ section: DoctorSection
   const title = 'Configuration'
   try {
     const resolved = await deps.loadConfig()
-    const sources = resolved.sources.map((source): DoctorFinding => ({ check: `${source.kind} file`, status: 'ok', detail: `${source.path}${source.trusted ? '' : ' (not trusted: it may only narrow)'}` }))
-    const warnings = resolved.warnings.map((detail): DoctorFinding => ({ check: 'warning', status: 'warning', detail, fix: 'Correct the named line.' }))
-    const inert = resolved.inertKeys.length === 0 ? [] : [{ check: 'not honoured', status: 'warning', detail: resolved.inertKeys.join(', '), fix: 'Read the file, then run `agentkernel trust`.' } as const]
+    const sources = resolved.sources.map((source): DoctorFinding => ({
+      check: `${source.kind} file`,
+      status: 'ok',
+      detail: `${source.path}${source.trusted ? '' : ' (not trusted: it may only narrow)'}`,
+    }))
+    const warnings = resolved.warnings.map((detail): DoctorFinding => ({
+      check: 'warning',
+      status: 'warning',
+      detail,
+      fix: 'Correct the named line.',
+    }))
+    const inert =
+      resolved.inertKeys.length === 0
+        ? []
+        : [
+            {
+              check: 'not honoured',
+              status: 'warning',
+              detail: resolved.inertKeys.join(', '),
+              fix: 'Read the file, then run `agentkernel trust`.',
+            } as const,
+          ]
     const none: DoctorFinding[] = sources.length === 0 ? [{ check: 'files', status: 'ok', detail: 'none; the defaults hold' }] : []
-    const limits: DoctorFinding = { check: 'limits of this user', status: 'info', detail: `min_isolation = "${resolved.minIsolation}", min_network = "${resolved.minNetwork}"` }
+    const limits: DoctorFinding = {
+      check: 'limits of this user',
+      status: 'info',
+      detail: `min_isolation = "${resolved.minIsolation}", min_network = "${resolved.minNetwork}"`,
+    }
     return { resolved, section: { title, findings: [...none, ...sources, ...warnings, ...inert, limits] } }
   } catch (error) {
     if (!isAppError(error)) throw error
-    return { resolved: undefined, section: { title, findings: [{ check: 'files', status: 'error', detail: error.message, fix: error.fix }] } }
+    return {
+      resolved: undefined,
+      section: { title, findings: [{ check: 'files', status: 'error', detail: error.message, fix: error.fix }] },
+    }
   }
 }
 
@@ -76,6 +112,14 @@ async function files(deps: DoctorDeps): Promise<DoctorSection> {
   const broken = audit.broken
   const finding: DoctorFinding = audit.ok
     ? { check: 'audit log', status: 'ok', detail: `${audit.path}, ${audit.records} records, unbroken` }
-    : { check: 'audit log', status: 'error', detail: `${audit.path}: line ${broken?.line ?? 0}: ${broken?.reason ?? 'broken'}`, fix: 'Keep the file as evidence; see `agentkernel audit verify`.' }
-  return { title: 'Files', findings: [...deps.folders.map(({ title, path }): DoctorFinding => ({ check: title, status: 'info', detail: path })), finding] }
+    : {
+        check: 'audit log',
+        status: 'error',
+        detail: `${audit.path}: line ${broken?.line ?? 0}: ${broken?.reason ?? 'broken'}`,
+        fix: 'Keep the file as evidence; see `agentkernel audit verify`.',
+      }
+  return {
+    title: 'Files',
+    findings: [...deps.folders.map(({ title, path }): DoctorFinding => ({ check: title, status: 'info', detail: path })), finding],
+  }
 }

@@ -13,13 +13,15 @@ export function sandboxEnvironment(request: RunRequest, config: ResolvedConfig, 
   return { ...Object.fromEntries(passed), ...config.environment, ...request.env }
 }
 
-const matches = (pattern: string, name: string): boolean => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern)
+const matches = (pattern: string, name: string): boolean =>
+  pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern
 
 /** Where the command starts inside: relative paths from the caller's place in the project, project paths moved along. */
 export function insideDirectory(workdir: string | undefined, workspace: WorkspaceChoice): string {
   if (workdir === undefined) return workspace.cwdInside
   if (!workdir.startsWith('/')) return posix.join(workspace.cwdInside, workdir)
   const project = workspace.view?.hostPath
-  if (project !== undefined && (workdir === project || workdir.startsWith(`${project}/`))) return `/workspace${workdir.slice(project.length)}`
+  if (project !== undefined && (workdir === project || workdir.startsWith(`${project}/`)))
+    return `/workspace${workdir.slice(project.length)}`
   return workdir
 }

@@ -27,10 +27,13 @@ export function exitCodeOfOutcome(outcome: RunOutcome): number {
 /** What to tell the user after the command's own output. */
 export function sentencesAbout(outcome: RunOutcome, spec: RunSpec, durationMs: number): string[] {
   const sentences = [...outcome.notices]
-  if (outcome.ended === 'timed_out') sentences.push(`stopped after ${(durationMs / 1000).toFixed(1)} s; its time limit was ${(spec.timeoutMs ?? 0) / 1000} s (--timeout).`)
+  if (outcome.ended === 'timed_out')
+    sentences.push(`stopped after ${(durationMs / 1000).toFixed(1)} s; its time limit was ${(spec.timeoutMs ?? 0) / 1000} s (--timeout).`)
   if (outcome.ended === 'out_of_memory') {
     const peak = outcome.memoryPeakBytes === undefined ? '' : ` (it had used ${formatByteSize(outcome.memoryPeakBytes)})`
-    sentences.push(`killed: out of memory at the limit of ${formatByteSize(spec.permissions.memoryBytes)}${peak}. Give it more with --memory.`)
+    sentences.push(
+      `killed: out of memory at the limit of ${formatByteSize(spec.permissions.memoryBytes)}${peak}. Give it more with --memory.`,
+    )
   }
   if (outcome.ended === 'signaled' && outcome.signal !== undefined && outcome.signal !== SIGINT) {
     sentences.push(`the command was ended by ${signalName(outcome.signal)}.`)

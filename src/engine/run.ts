@@ -60,7 +60,13 @@ async function refuseBlockedCommand(deps: RunDeps, request: RunRequest, config: 
   throw new AppError('policy_denied', decision.reason, { fix: `Change [security.commands] in ${decision.source}.` })
 }
 
-function specOf(deps: RunDeps, request: RunRequest, config: ResolvedConfig, resolved: ResolvedPermissions, workspace: WorkspaceChoice): RunSpec {
+function specOf(
+  deps: RunDeps,
+  request: RunRequest,
+  config: ResolvedConfig,
+  resolved: ResolvedPermissions,
+  workspace: WorkspaceChoice,
+): RunSpec {
   return {
     id: deps.newId(),
     command: request.command,
@@ -79,7 +85,9 @@ function noticesBefore(deps: RunDeps, config: ResolvedConfig, resolved: Resolved
   const project = workspace.view?.hostPath ?? config.sources.at(-1)?.path ?? ''
   const notices = [...config.warnings]
   if (config.inertKeys.length > 0) {
-    notices.push(`not honoured, because a project's own file may only narrow: ${config.inertKeys.join(', ')}. Read the file, then run \`agentkernel trust\`.`)
+    notices.push(
+      `not honoured, because a project's own file may only narrow: ${config.inertKeys.join(', ')}. Read the file, then run \`agentkernel trust\`.`,
+    )
   }
   if (config.laterKeys.length > 0 && deps.firstTime(`later:${config.laterKeys.join(',')}`, project)) {
     notices.push(`without effect in this release: ${config.laterKeys.join(', ')}.`)
@@ -88,7 +96,9 @@ function noticesBefore(deps: RunDeps, config: ResolvedConfig, resolved: Resolved
     notices.push(`the configured image ${config.image} cannot be used in this release; the command runs on this machine's own programs.`)
   }
   if (resolved.impliedNetwork !== 'none' && deps.firstTime('network-off')) {
-    notices.push(`the network is off: profile ${resolved.permissions.profile} allows it, but its policed way out arrives with a later release. (Said once.)`)
+    notices.push(
+      `the network is off: profile ${resolved.permissions.profile} allows it, but its policed way out arrives with a later release. (Said once.)`,
+    )
   }
   if (workspace.notice !== undefined) notices.push(workspace.notice)
   return notices

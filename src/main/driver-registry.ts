@@ -52,7 +52,8 @@ export async function createDrivers(paths: Paths): Promise<Driver[]> {
 export async function chooseDriver(name: string | undefined, paths: Paths): Promise<Driver> {
   if (name === undefined) {
     const create = ENTRIES.find((entry) => entry.create !== undefined)?.create
-    if (create === undefined || process.platform !== 'linux') throw new AppError('backend_unavailable', 'no backend of this release works on this system')
+    if (create === undefined || process.platform !== 'linux')
+      throw new AppError('backend_unavailable', 'no backend of this release works on this system')
     return create(paths)
   }
   const entry = ENTRIES.find((candidate) => candidate.name === name || candidate.aliases?.includes(name) === true)
@@ -61,9 +62,13 @@ export async function chooseDriver(name: string | undefined, paths: Paths): Prom
     throw new AppError('backend_unknown', `there is no backend "${name}"${guess === undefined ? '' : `; did you mean "${guess}"?`}`)
   }
   if (entry.create === undefined) {
-    throw new AppError('not_available_yet', `backend "${entry.name}" is not available yet; this release has: ${availableBackends().join(', ')}`, {
-      fix: 'Leave --backend out.',
-    })
+    throw new AppError(
+      'not_available_yet',
+      `backend "${entry.name}" is not available yet; this release has: ${availableBackends().join(', ')}`,
+      {
+        fix: 'Leave --backend out.',
+      },
+    )
   }
   return entry.create(paths)
 }

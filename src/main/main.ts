@@ -37,7 +37,7 @@ function currentDirectory(): string | undefined {
 function outputStream(fd: 1 | 2): OutputStream {
   const write = (text: string): void => {
     const bytes = Buffer.from(text)
-    for (let sent = 0; sent < bytes.length; ) {
+    for (let sent = 0; sent < bytes.length;) {
       try {
         sent += writeSync(fd, bytes, sent)
       } catch (error) {

@@ -23,7 +23,8 @@ export function createOperations(paths: Paths, env: Environment): Operations {
   const deps: RunDeps = {
     loadConfig,
     chooseDriver: (name) => chooseDriver(name, paths),
-    describeWorkspace: (mode, cwd) => describeWorkspace({ mode, cwd, home: paths.home, dataDirs, uid, cacheDir: join(paths.dataDir, 'index') }),
+    describeWorkspace: (mode, cwd) =>
+      describeWorkspace({ mode, cwd, home: paths.home, dataDirs, uid, cacheDir: join(paths.dataDir, 'index') }),
     audit: auditSink(auditPath, env),
     machine: { totalMemoryBytes: totalmem(), cores: cpus().length },
     newId: () => crypto.randomUUID().replaceAll('-', '').slice(0, 16),
@@ -40,7 +41,13 @@ export function createOperations(paths: Paths, env: Environment): Operations {
         { title: 'state', path: paths.stateDir },
       ]
       mkdirSync(paths.dataDir, { recursive: true })
-      return doctor({ drivers: await createDrivers(paths), loadConfig: () => loadConfig(input), verifyAudit: () => verifyAudit(auditPath), folders, signal })
+      return doctor({
+        drivers: await createDrivers(paths),
+        loadConfig: () => loadConfig(input),
+        verifyAudit: () => verifyAudit(auditPath),
+        folders,
+        signal,
+      })
     },
     agents: async (signal) => {
       const { agentStatuses } = await import('../agents/agent-statuses.ts')
@@ -50,7 +57,10 @@ export function createOperations(paths: Paths, env: Environment): Operations {
     auditList: async (input) => (await (await import('../store/audit/list.ts')).listAudit(auditPath, input)).records,
     auditVerify: async () => (await import('../store/audit/verify.ts')).verifyAudit(auditPath),
     init: async (input) => {
-      const [{ initProject }, { readProject }] = await Promise.all([import('../engine/init-project.ts'), import('../images/detect/read-project.ts')])
+      const [{ initProject }, { readProject }] = await Promise.all([
+        import('../engine/init-project.ts'),
+        import('../images/detect/read-project.ts'),
+      ])
       return initProject({ ...input, ...(await readProject(input.dir)) })
     },
     ...trustOperations(paths, deps.audit),
@@ -58,7 +68,12 @@ export function createOperations(paths: Paths, env: Environment): Operations {
   }
 }
 
-async function loadRunConfig(request: Pick<RunRequest, 'cwd' | 'configPath'>, paths: Paths, uid: number, dataDirs: readonly string[]): Promise<ResolvedConfig> {
+async function loadRunConfig(
+  request: Pick<RunRequest, 'cwd' | 'configPath'>,
+  paths: Paths,
+  uid: number,
+  dataDirs: readonly string[],
+): Promise<ResolvedConfig> {
   const [{ loadConfig }, { createTrustStore }] = await Promise.all([import('./config/load.ts'), import('../store/trust.ts')])
   const project = request.cwd === undefined ? undefined : findProjectRoot({ cwd: request.cwd, home: paths.home, dataDirs, uid })
   return loadConfig({

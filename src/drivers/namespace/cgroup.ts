@@ -32,9 +32,12 @@ export function findCgroupRoots(selfCgroup: string, mountInfo: string): CgroupRo
     const [fixed, tail] = line.split(' - ')
     const [, , , root, point] = fixed?.split(' ') ?? []
     const [type, , options] = tail?.split(' ') ?? []
-    return root === undefined || point === undefined || type?.startsWith('cgroup') !== true ? [] : [{ root, point, type, options: options?.split(',') ?? [] }]
+    return root === undefined || point === undefined || type?.startsWith('cgroup') !== true
+      ? []
+      : [{ root, point, type, options: options?.split(',') ?? [] }]
   })
-  const own = (controller: string): string => new RegExp(`^\\d+:(?:[^:]*,)?${controller}(?:,[^:]*)?:(.*)$`, 'm').exec(selfCgroup)?.[1] ?? '/'
+  const own = (controller: string): string =>
+    new RegExp(`^\\d+:(?:[^:]*,)?${controller}(?:,[^:]*)?:(.*)$`, 'm').exec(selfCgroup)?.[1] ?? '/'
   const version1 = (controller: string): string | undefined => {
     const mount = mounts.find((candidate) => candidate.type === 'cgroup' && candidate.options.includes(controller))
     if (mount === undefined) return undefined
@@ -49,7 +52,8 @@ export function findCgroupRoots(selfCgroup: string, mountInfo: string): CgroupRo
   return { version: 2, memory: folder, pids: folder, cpu: folder }
 }
 
-const optional = <K extends string>(key: K, value: string | undefined): Partial<Record<K, string>> => (value === undefined ? {} : ({ [key]: value } as Partial<Record<K, string>>))
+const optional = <K extends string>(key: K, value: string | undefined): Partial<Record<K, string>> =>
+  value === undefined ? {} : ({ [key]: value } as Partial<Record<K, string>>)
 
 /** The groups of one run. `procs` are the files to join; `release` removes the groups and may be called again. */
 export class RunCgroup {
@@ -135,7 +139,8 @@ function makeGroup(folder: string, version: 1 | 2): void {
     mkdirSync(parent, { recursive: true })
     if (version === 2) {
       // A group's limits exist only when every group above hands the controllers down.
-      for (const above of [parent.slice(0, parent.lastIndexOf('/')), parent]) writeFileSync(`${above}/cgroup.subtree_control`, '+memory +pids +cpu')
+      for (const above of [parent.slice(0, parent.lastIndexOf('/')), parent])
+        writeFileSync(`${above}/cgroup.subtree_control`, '+memory +pids +cpu')
     }
     mkdirSync(folder)
   }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 import type { RunIo } from '../../contract/run.ts'
-import type { Driver, RunOutcome, RunSpec } from '../driver.ts'
+import type { Driver, DriverFacts, RunOutcome, RunSpec } from '../driver.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { CgroupFinder } from './cgroup-finder.ts'
 import { releaseCrashed, RunCgroup } from './cgroup.ts'
@@ -32,12 +32,15 @@ const MOST_CHANGES = 10_000
 /** Sandboxes made of Linux namespaces: no daemon, no root, no image needed. */
 export class NamespaceDriver implements Driver {
   readonly name = 'namespace'
-  readonly facts = { isolation: 'container', egress: 'none', limits: 'best-effort', hostRoot: true } as const
   readonly #options: NamespaceDriverOptions
   readonly #cgroups = new CgroupFinder()
 
   constructor(options: NamespaceDriverOptions) {
     this.#options = options
+  }
+
+  get facts(): DriverFacts {
+    return { isolation: 'container', egress: 'none', limits: this.#cgroups.writable() ? 'enforced' : 'best-effort', hostRoot: true }
   }
 
   async probe(signal: AbortSignal) {
@@ -54,11 +57,26 @@ export class NamespaceDriver implements Driver {
     try {
       const { group, notice } = this.#createGroup(folder, spec)
       try {
-        const plan = launchPlan({ spec, io, folder, cgroup: group, identity, home: this.#options.home, helperPath: this.#options.helperPath, bwrapPath, seccomp, overlay: true })
+        const plan = launchPlan({
+          spec,
+          io,
+          folder,
+          cgroup: group,
+          identity,
+          home: this.#options.home,
+          helperPath: this.#options.helperPath,
+          bwrapPath,
+          seccomp,
+          overlay: true,
+        })
         const run = await this.#launchOrCopy(plan, spec, io, signal)
         const outcome = outcomeOf(run.lines, run.stopReason, spec, group?.usage())
         const changedFiles = spec.workspace?.mode === 'copy' ? countChanges(join(folder.path, 'upper'), MOST_CHANGES) - run.ours : undefined
-        return { ...outcome, notices: [...outcome.notices, ...notice, ...run.notices], ...(changedFiles === undefined ? {} : { changedFiles: Math.max(0, changedFiles) }) }
+        return {
+          ...outcome,
+          notices: [...outcome.notices, ...notice, ...run.notices],
+          ...(changedFiles === undefined ? {} : { changedFiles: Math.max(0, changedFiles) }),
+        }
       } finally {
         group?.release()
       }
@@ -88,7 +106,9 @@ export class NamespaceDriver implements Driver {
   #requirePrograms(): string {
     const bwrapPath = this.#options.bwrapPaths.find((path) => existsSync(path))
     if (bwrapPath === undefined) {
-      throw new AppError('backend_unavailable', 'bubblewrap is not installed', { fix: 'Install it, for example with `sudo apt-get install bubblewrap`.' })
+      throw new AppError('backend_unavailable', 'bubblewrap is not installed', {
+        fix: 'Install it, for example with `sudo apt-get install bubblewrap`.',
+      })
     }
     return bwrapPath
   }
@@ -99,10 +119,14 @@ export class NamespaceDriver implements Driver {
       return createRunFolder(runsDir, id, owner)
     } catch (error) {
       if (isErrno(error, 'ENOSPC', 'EDQUOT')) throw new AppError('disk_full', `no space left in ${runsDir}`, { cause: error })
-      throw new AppError('sandbox_start_failed', `cannot make a folder in ${runsDir}: ${error instanceof Error ? error.message : String(error)}`, {
-        cause: error,
-        fix: 'Make the folder writable, or point XDG_DATA_HOME to one that is.',
-      })
+      throw new AppError(
+        'sandbox_start_failed',
+        `cannot make a folder in ${runsDir}: ${error instanceof Error ? error.message : String(error)}`,
+        {
+          cause: error,
+          fix: 'Make the folder writable, or point XDG_DATA_HOME to one that is.',
+        },
+      )
     }
   }
 

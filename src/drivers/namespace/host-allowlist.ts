@@ -36,7 +36,24 @@ export const HOST_ETC_NAMES = [
 ] as const
 
 /** Folders of language runtimes in /etc, by the start of their name: configuration that the runtime loads at start. */
-export const HOST_ETC_LANGUAGE_PREFIXES = ['python', 'java-', 'java', 'perl', 'ruby', 'php', 'R', 'lua', 'ghc', 'mono', 'maven', 'gradle', 'ant', 'julia', 'erlang', 'dotnet'] as const
+export const HOST_ETC_LANGUAGE_PREFIXES = [
+  'python',
+  'java-',
+  'java',
+  'perl',
+  'ruby',
+  'php',
+  'R',
+  'lua',
+  'ghc',
+  'mono',
+  'maven',
+  'gradle',
+  'ant',
+  'julia',
+  'erlang',
+  'dotnet',
+] as const
 
 /**
  * Folders of tool managers in a home. Each line names the part with programs, never the manager's root, which also
@@ -85,7 +102,18 @@ export const HOME_TOOL_FOLDERS = [
 ] as const
 
 /** Settings of a home that `mount_home` shows: how tools look and behave, nothing that logs in anywhere. */
-export const HOME_DOTFILES = ['.editorconfig', '.gitconfig', '.gitignore_global', '.inputrc', '.nanorc', '.screenrc', '.tmux.conf', '.vimrc', '.config/git/ignore', '.config/nvim'] as const
+export const HOME_DOTFILES = [
+  '.editorconfig',
+  '.gitconfig',
+  '.gitignore_global',
+  '.inputrc',
+  '.nanorc',
+  '.screenrc',
+  '.tmux.conf',
+  '.vimrc',
+  '.config/git/ignore',
+  '.config/nvim',
+] as const
 
 /** A dotfile with any of this in it holds a credential and is left out. */
 export const CREDENTIAL_IN_DOTFILE = /extraheader|token|passw|secret|:\/\/[^\s/@]+:[^\s/@]+@|helper\s*=\s*store/i

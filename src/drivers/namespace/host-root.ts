@@ -51,7 +51,10 @@ function accountSteps(): StageStep[] {
   const file = (name: string, data: string): StageStep => ({ kind: 'file', target: `etc/${name}`, data, mode: 0o644 })
   return [
     { kind: 'dir', target: 'etc', mode: 0o755 },
-    file('passwd', `root:x:0:0:root:/root:/usr/sbin/nologin\nuser:x:${SANDBOX_ID}:${SANDBOX_ID}:user:${SANDBOX_HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n`),
+    file(
+      'passwd',
+      `root:x:0:0:root:/root:/usr/sbin/nologin\nuser:x:${SANDBOX_ID}:${SANDBOX_ID}:user:${SANDBOX_HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n`,
+    ),
     file('group', `root:x:0:\nuser:x:${SANDBOX_ID}:\nnogroup:x:65534:\n`),
     file('hosts', '127.0.0.1 localhost agentkernel\n::1 localhost ip6-localhost\n'),
     file('hostname', 'agentkernel\n'),

@@ -29,7 +29,7 @@ export async function launch(plan: LaunchPlan, helperPath: string, spec: RunSpec
   const lines: StatusLine[] = []
   try {
     link.write(encodePlan(plan))
-    io.onSignalable?.((name) => (name === 'SIGKILL' ? link.kill() : link.signal(signalNumber(name))))
+    io.onSignalable?.((name) => link.signal(signalNumber(name)))
     const watching = io.terminal === undefined ? undefined : watch(status.read, lines, io, link)
     const stopReason = await untilExit(child, link, spec.timeoutMs, signal)
     await (watching ?? readRest(status.read, lines))
@@ -72,7 +72,7 @@ class ControlLink {
   write(bytes: Uint8Array): void {
     if (this.#fd === undefined) return
     try {
-      for (let sent = 0; sent < bytes.length; ) sent += writeSync(this.#fd, bytes, sent)
+      for (let sent = 0; sent < bytes.length;) sent += writeSync(this.#fd, bytes, sent)
     } catch (error) {
       ignore(error, 'the other side has ended; its exit tells the rest')
     }
@@ -100,7 +100,12 @@ class ControlLink {
   }
 }
 
-async function untilExit(child: Child, link: ControlLink, timeoutMs: number | undefined, signal: AbortSignal): Promise<LaunchedRun['stopReason']> {
+async function untilExit(
+  child: Child,
+  link: ControlLink,
+  timeoutMs: number | undefined,
+  signal: AbortSignal,
+): Promise<LaunchedRun['stopReason']> {
   let reason: LaunchedRun['stopReason']
   const timers: NodeJS.Timeout[] = []
   const onAbort = (): void => {

@@ -14,7 +14,12 @@ interface Usage {
 }
 
 /** Turns what process 1 and the helper reported into a result, or throws the error it stands for. */
-export function outcomeOf(lines: readonly StatusLine[], stopReason: 'timed_out' | 'canceled' | undefined, spec: RunSpec, usage: Usage | undefined): RunOutcome {
+export function outcomeOf(
+  lines: readonly StatusLine[],
+  stopReason: 'timed_out' | 'canceled' | undefined,
+  spec: RunSpec,
+  usage: Usage | undefined,
+): RunOutcome {
   const failure = lines.find((line) => line.error !== undefined)
   if (failure !== undefined) throw startError(failure, spec)
   const end = lines.find((line) => line.ended !== undefined)
@@ -51,7 +56,8 @@ function startError(line: StatusLine, spec: RunSpec): AppError {
 
 function execError(line: StatusLine, name: string, detail: string): AppError {
   // The file was there a moment ago, so what does not exist is the interpreter it names.
-  if (line.errno === ENOENT || line.errno === ENOTDIR) return new AppError('command_not_executable', `${name}: its interpreter does not exist in the sandbox`)
+  if (line.errno === ENOENT || line.errno === ENOTDIR)
+    return new AppError('command_not_executable', `${name}: its interpreter does not exist in the sandbox`)
   if (line.errno === EACCES) return new AppError('command_not_executable', `${name}: permission denied`)
   return new AppError('command_not_executable', `${name}: cannot be executed: ${detail}`)
 }

@@ -35,7 +35,8 @@ function findBubblewrap(paths: readonly string[]): Finding {
     return { check: 'bubblewrap', status: 'error', detail: 'not installed', fix: 'sudo apt-get install bubblewrap' }
   }
   const version = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: TRIAL_MS })
-  if (version.status !== 0) return { check: 'bubblewrap', status: 'error', detail: `${path} does not run`, fix: 'sudo apt-get install --reinstall bubblewrap' }
+  if (version.status !== 0)
+    return { check: 'bubblewrap', status: 'error', detail: `${path} does not run`, fix: 'sudo apt-get install --reinstall bubblewrap' }
   return { check: 'bubblewrap', status: 'ok', detail: `${version.stdout.trim()} at ${path}` }
 }
 
@@ -45,7 +46,14 @@ async function tryOut({ options, driver, signal }: ProbeInput): Promise<Finding[
   try {
     project = mkdtempSync(join(options.dataDir, 'probe-'))
   } catch (error) {
-    return [{ check: 'data folder', status: 'error', detail: `cannot write to ${options.dataDir}: ${String(error)}`, fix: `mkdir -p ${options.dataDir} and make it writable` }]
+    return [
+      {
+        check: 'data folder',
+        status: 'error',
+        detail: `cannot write to ${options.dataDir}: ${String(error)}`,
+        fix: `mkdir -p ${options.dataDir} and make it writable`,
+      },
+    ]
   }
   try {
     writeFileSync(join(project, 'in'), 'read\n')
@@ -53,7 +61,14 @@ async function tryOut({ options, driver, signal }: ProbeInput): Promise<Finding[
     return inside(output, notices)
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error)
-    return [{ check: 'sandbox', status: 'error', detail, fix: isAppError(error, 'sandbox_start_failed') ? namespaceFix() : 'Run it again with the cause removed.' }]
+    return [
+      {
+        check: 'sandbox',
+        status: 'error',
+        detail,
+        fix: isAppError(error, 'sandbox_start_failed') ? namespaceFix() : 'Run it again with the cause removed.',
+      },
+    ]
   } finally {
     rmSync(project, { recursive: true, force: true })
   }
@@ -69,7 +84,11 @@ async function runTrial(driver: Driver, project: string, signal: AbortSignal): P
     writeOpen = false
   }
   try {
-    const run = driver.runOnce?.(trialSpec(project), { stdin, stdout: pipe.write, stderr, onNotice: () => undefined, onStarted: closeWrite }, signal)
+    const run = driver.runOnce?.(
+      trialSpec(project),
+      { stdin, stdout: pipe.write, stderr, onNotice: () => undefined, onStarted: closeWrite },
+      signal,
+    )
     const outcome = await run
     closeWrite()
     return { output: readFileSync(pipe.read, 'utf8'), notices: outcome?.notices ?? [] }
@@ -110,10 +129,27 @@ function inside(output: string, notices: readonly string[]): Finding[] {
   const finding = (check: string, good: boolean, ok: string, bad: string, fix: string): Finding =>
     good ? { check, status: 'ok', detail: ok } : { check, status: 'error', detail: bad, fix }
   return [
-    finding('sandbox', output.includes('wrote'), 'a trial sandbox ran and wrote to its copy of a project', 'the trial sandbox could not write to its copy of a project', 'Report this with the output of `agentkernel doctor --json`.'),
+    finding(
+      'sandbox',
+      output.includes('wrote'),
+      'a trial sandbox ran and wrote to its copy of a project',
+      'the trial sandbox could not write to its copy of a project',
+      'Report this with the output of `agentkernel doctor --json`.',
+    ),
     finding('system call filter', /Seccomp:\s*2/.test(output), 'in force', 'not in force', 'Use a kernel with CONFIG_SECCOMP_FILTER.'),
-    finding('privileges', /NoNewPrivs:\s*1/.test(output) && /CapBnd:\s*0+\s/.test(output), 'none inside, and none can be gained', 'some are left inside', 'Report this as a security problem.'),
-    ...notices.map((detail): Finding => ({ check: 'workspace', status: 'warning', detail, fix: 'Keep the data folder on ext4, xfs or btrfs with a kernel of 5.12 or later.' })),
+    finding(
+      'privileges',
+      /NoNewPrivs:\s*1/.test(output) && /CapBnd:\s*0+\s/.test(output),
+      'none inside, and none can be gained',
+      'some are left inside',
+      'Report this as a security problem.',
+    ),
+    ...notices.map((detail): Finding => ({
+      check: 'workspace',
+      status: 'warning',
+      detail,
+      fix: 'Keep the data folder on ext4, xfs or btrfs with a kernel of 5.12 or later.',
+    })),
   ]
 }
 
@@ -122,7 +158,11 @@ function namespaceFix(): string {
   const switches = [
     { file: 'kernel/unprivileged_userns_clone', blocked: '0', fix: 'sudo sysctl -w kernel.unprivileged_userns_clone=1' },
     { file: 'user/max_user_namespaces', blocked: '0', fix: 'sudo sysctl -w user.max_user_namespaces=15000' },
-    { file: 'kernel/apparmor_restrict_unprivileged_userns', blocked: '1', fix: 'Install bubblewrap\'s AppArmor profile (`sudo apt-get install apparmor-profiles`), or: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0' },
+    {
+      file: 'kernel/apparmor_restrict_unprivileged_userns',
+      blocked: '1',
+      fix: "Install bubblewrap's AppArmor profile (`sudo apt-get install apparmor-profiles`), or: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    },
   ]
   for (const { file, blocked, fix } of switches) {
     try {
@@ -144,7 +184,11 @@ function controlGroups({ cgroups }: ProbeInput): Finding {
   if (cgroups === undefined) return weak('none are mounted')
   try {
     RunCgroup.create(cgroups, `probe.${process.pid}.0`, { memoryBytes: TRIAL_MEMORY, pids: 64, cpus: 0.5 }).release()
-    return { check: 'control groups', status: 'ok', detail: `version ${cgroups.version}; memory, process and cpu limits hold for the whole sandbox` }
+    return {
+      check: 'control groups',
+      status: 'ok',
+      detail: `version ${cgroups.version}; memory, process and cpu limits hold for the whole sandbox`,
+    }
   } catch (error) {
     return weak(`may not be made by us (${error instanceof Error ? error.message : String(error)})`)
   }

@@ -30,7 +30,9 @@ function shimTargets(entry: string, home: string, toolFolders: readonly string[]
   for (const manager of ['pyenv', 'rbenv', 'nodenv', 'goenv', 'phpenv']) {
     if (entry !== join(home, `.${manager}`, 'shims')) continue
     const versions = join(home, `.${manager}`, 'versions')
-    return toolFolders.includes(versions) ? chosenVersions(join(home, `.${manager}`, 'version'), versions).map((name) => join(versions, name, 'bin')) : []
+    return toolFolders.includes(versions)
+      ? chosenVersions(join(home, `.${manager}`, 'version'), versions).map((name) => join(versions, name, 'bin'))
+      : []
   }
   if (entry === join(home, '.cargo', 'bin')) {
     const toolchains = join(home, '.rustup', 'toolchains')
@@ -46,7 +48,9 @@ function chosenVersions(file: string, versions: string): string[] {
     .split(/\s+/)
     .filter((name) => /^[\w.-]+$/.test(name) && statSync(join(versions, name), { throwIfNoEntry: false }) !== undefined)
   if (named.length > 0) return named
-  const newest = listNames(versions).toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1)
+  const newest = listNames(versions)
+    .toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+    .at(-1)
   return newest === undefined ? [] : [newest]
 }
 

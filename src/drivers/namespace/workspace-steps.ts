@@ -10,9 +10,14 @@ export const RUN_MOUNT = `${OWN_FOLDER}/run`
 export const LOWER_MOUNT = `${OWN_FOLDER}/lower`
 
 /** How the project gets into the sandbox. `copied` = no overlay here, so the files are copied (slower). */
-export function workspaceSteps(view: WorkspaceView | undefined, options: { readonly readOnlyRoot: boolean; readonly overlay: boolean }): StageStep[] {
+export function workspaceSteps(
+  view: WorkspaceView | undefined,
+  options: { readonly readOnlyRoot: boolean; readonly overlay: boolean },
+): StageStep[] {
   if (view === undefined) return emptyWorkspace(options.readOnlyRoot)
-  return view.mode === 'copy' ? [...copyView(view, options.overlay), ...hostPathLink(view.hostPath)] : [...mountView(view), ...hostPathLink(view.hostPath)]
+  return view.mode === 'copy'
+    ? [...copyView(view, options.overlay), ...hostPathLink(view.hostPath)]
+    : [...mountView(view), ...hostPathLink(view.hostPath)]
 }
 
 function emptyWorkspace(readOnly: boolean): StageStep[] {
@@ -29,11 +34,23 @@ function copyView(view: WorkspaceView, overlay: boolean): StageStep[] {
         { kind: 'bind', source: view.hostPath, target: LOWER_MOUNT, readOnly: true, map: true },
         { kind: 'overlay', target: TARGET, lower: LOWER_MOUNT, upper: RUN_MOUNT },
       ]
-    : [{ kind: 'copy', source: view.hostPath, target: `${RUN_MOUNT}/upper` }, { kind: 'dir', target: TARGET, mode: 0o755 }, moveFromRun('upper')]
+    : [
+        { kind: 'copy', source: view.hostPath, target: `${RUN_MOUNT}/upper` },
+        { kind: 'dir', target: TARGET, mode: 0o755 },
+        moveFromRun('upper'),
+      ]
   return [
     ...base,
     ...view.hidden.map((path): StageStep => ({ kind: 'remove', within: TARGET, target: path, optional: true })),
-    ...view.replaced.map((file): StageStep => ({ kind: 'file', within: TARGET, target: file.path, data: file.content, mode: 0o644, owned: true, optional: true })),
+    ...view.replaced.map((file): StageStep => ({
+      kind: 'file',
+      within: TARGET,
+      target: file.path,
+      data: file.content,
+      mode: 0o644,
+      owned: true,
+      optional: true,
+    })),
   ]
 }
 
@@ -41,8 +58,23 @@ function copyView(view: WorkspaceView, overlay: boolean): StageStep[] {
 function mountView(view: WorkspaceView): StageStep[] {
   return [
     { kind: 'bind', source: view.hostPath, target: TARGET, map: true },
-    ...view.readOnly.map((path): StageStep => ({ kind: 'bind', source: `${view.hostPath}/${path}`, within: TARGET, target: path, readOnly: true, map: true, optional: true })),
-    ...view.hidden.map((path): StageStep => ({ kind: 'bind', source: '@run/empty', within: TARGET, target: path, readOnly: true, optional: true })),
+    ...view.readOnly.map((path): StageStep => ({
+      kind: 'bind',
+      source: `${view.hostPath}/${path}`,
+      within: TARGET,
+      target: path,
+      readOnly: true,
+      map: true,
+      optional: true,
+    })),
+    ...view.hidden.map((path): StageStep => ({
+      kind: 'bind',
+      source: '@run/empty',
+      within: TARGET,
+      target: path,
+      readOnly: true,
+      optional: true,
+    })),
   ]
 }
 

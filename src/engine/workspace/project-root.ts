@@ -54,29 +54,29 @@ function objection(folder: string, known: Known, isRepository: boolean): string 
     if (isWithin(own, folder)) return `${folder} holds agentkernel's own data`
     if (isWithin(folder, own)) return `${folder} belongs to agentkernel`
   }
-  const place = SENSITIVE_PLACES.find(
-    (row) =>
-      isInPlace(folder, row.path, row.anywhere, known.home) && !(row.repositories && isRepository && !folder.endsWith(`/${row.path}`)),
-  )
-  if (place !== undefined) return `${folder} is in ${place.path}, where keys and settings live`
+  const place = sensitivePlace(folder, known.home, isRepository)
+  if (place !== undefined) return `${folder} is in ${place}, where keys and settings live`
   // A service's home may stand anywhere, such as /var/lib/NAME; what is below it is the user's own.
   if (known.home !== '/' && isWithin(folder, known.home)) return undefined
   return isSystemFolder(folder) ? `${folder} is a folder of the system` : undefined
 }
 
-function isInPlace(folder: string, place: string, anywhere: boolean, home: string): boolean {
-  if (anywhere) return `${folder}/`.includes(`/${place}/`)
+/** The row of `SENSITIVE_PLACES` that `folder` is in. */
+function sensitivePlace(folder: string, home: string, isRepository: boolean): string | undefined {
   // The homes of others hold the same places; root can reach them.
-  const homes = [home, '/root', /^\/home\/[^/]+/.exec(folder)?.[0] ?? home]
-  return homes.some((base) => isWithin(folder, join(base, place)))
+  const homes = [home, '/root', folder.startsWith('/home/') ? folder.split('/', 3).join('/') : home]
+  for (const { path, anywhere, repositories } of SENSITIVE_PLACES) {
+    if (repositories && isRepository && !folder.endsWith(`/${path}`)) continue
+    if (anywhere ? `${folder}/`.includes(`/${path}/`) : homes.some((base) => isWithin(folder, `${base}/${path}`))) return path
+  }
+  return undefined
 }
 
 function isSystemFolder(folder: string): boolean {
-  const rows = SYSTEM_TREES.filter((row) => isWithin(folder, row.path))
-  const nearest = rows.reduce<SystemTree | undefined>((best, row) => (best && best.path.length >= row.path.length ? best : row), undefined)
-  if (nearest === undefined) return false
-  const depth = relative(nearest.path, folder).split('/').filter(Boolean).length
-  return depth < nearest.below
+  let nearest: SystemTree = { path: '', below: 0 }
+  for (const row of SYSTEM_TREES) if (row.path.length > nearest.path.length && isWithin(folder, row.path)) nearest = row
+  const rest = folder.slice(nearest.path === '/' ? 0 : nearest.path.length)
+  return rest.split('/').length - 1 < nearest.below
 }
 
 /** The nearest folder at or above `start` that git would take as the top of a work tree. */

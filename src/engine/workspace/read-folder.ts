@@ -18,7 +18,7 @@ export interface FolderContent {
 export function readFolder(path: BytePath, relative: BytePath, policy: ScanPolicy): FolderContent {
   // Node's types know `latin1` only without `withFileTypes`; it gives one character for each byte in both.
   const entries = readdirSync(forFs(path), { withFileTypes: true, encoding: 'latin1' as 'utf8' })
-  const match = policy.matcher(relative)
+  let match: ReturnType<ScanPolicy['matcher']> | undefined
   const parent = relative.slice(relative.lastIndexOf('/') + 1)
   const files: WatchedFile[] = []
   const folders: BytePath[] = []
@@ -31,6 +31,7 @@ export function readFolder(path: BytePath, relative: BytePath, policy: ScanPolic
       if (!policy.skips(name, parent, names)) folders.push(name)
     } else if (kind === 'special') files.push({ name, state: 'hide', stamp: STALE })
     else if (kind !== 'gone') {
+      match ??= policy.matcher(relative)
       const action = match(name)
       if (action === undefined) continue
       // Until its content is looked at, a candidate counts as secret.

@@ -1,6 +1,7 @@
+import { RULES_FINGERPRINT } from './secret-files.ts'
 import type { SecretAction } from './secret-files.ts'
-import { createSecretMatcher, rulesFingerprint } from './secret-matcher.ts'
-import { isSkipped, SKIPPED_FOLDERS } from './skipped-folders.ts'
+import { createSecretMatcher } from './secret-matcher.ts'
+import { isSkipped } from './skipped-folders.ts'
 
 /** What a scan looks for. */
 export interface ScanPolicy {
@@ -16,8 +17,14 @@ export interface ScanPolicy {
 
 /** Copy view: secrets, sockets, FIFOs, devices; dependency folders are left out. */
 export function copyPolicy(): ScanPolicy {
-  const fingerprint = Bun.hash.crc32(`${rulesFingerprint()} ${JSON.stringify(SKIPPED_FOLDERS)}`)
-  return { fingerprint, matcher: createSecretMatcher(), skips: isSkipped, findsGit: false }
+  // Most runs find nothing new and ask nothing.
+  let matcher: ScanPolicy['matcher'] | undefined
+  return {
+    fingerprint: RULES_FINGERPRINT,
+    matcher: (folder) => (matcher ??= createSecretMatcher())(folder),
+    skips: isSkipped,
+    findsGit: false,
+  }
 }
 
 /**

@@ -34,6 +34,8 @@ export interface WalkResult {
   readonly folders: number
   readonly entries: number
   readonly unreadable: number
+  /** Files that were read. */
+  readonly inspected: number
   /** True when `tree` is not what it was. */
   readonly changed: boolean
   readonly incomplete: string | undefined
@@ -71,6 +73,7 @@ class Walk implements WalkResult {
   folders = 0
   entries = 0
   unreadable = 0
+  inspected = 0
   changed = false
   incomplete: string | undefined
   readonly #options: WalkOptions
@@ -120,9 +123,7 @@ class Walk implements WalkResult {
     const prefix = path === '' ? '' : `${path}/`
     for (const child of folder.folders)
       this.#ahead.push({ folder: child, path: prefix + child.name, depth: depth + 1, parentDev: stats.dev })
-    if (folder.files.length === 0) return
-    const actionOf = this.#options.policy.matcher(path)
-    for (const file of folder.files) this.#check(file, prefix + file.name, actionOf)
+    for (const file of folder.files) this.#check(file, prefix + file.name, path)
   }
 
   /** Reads the folder and keeps what is known of the names that stayed. */
@@ -140,27 +141,27 @@ class Walk implements WalkResult {
     item.stamp = stamp
   }
 
-  #check(file: WatchedFile, path: BytePath, actionOf: ReturnType<ScanPolicy['matcher']>): void {
+  #check(file: WatchedFile, path: BytePath, folder: BytePath): void {
     if (file.state === 'hide') return void this.hidden.add(path)
-    const action = actionOf(file.name)
-    if (action === undefined) return
     const absolute = `${this.#options.root}/${path}`
+    const stats = lstat(absolute)
+    if (stats === undefined) return
+    if (file.state !== 'link' && file.state !== 'replace' && sameStamp(file.stamp, stats)) return this.#obey(path, file.state)
+    const action = this.#options.policy.matcher(folder)(file.name)
+    if (action === undefined) return
+    this.inspected++
     if (file.state === 'link') {
       const target = inspectLink(absolute, this.#options.root, action)
       if (target !== undefined) this.#obey(target.path, target.verdict)
       return
     }
-    const stats = lstat(absolute)
-    if (stats === undefined) return
     // What is replaced is read each time, because the cache must not hold content.
-    if (file.state === 'replace' || !sameStamp(file.stamp, stats)) {
-      const verdict = inspectFile(absolute, action)
-      const state = typeof verdict === 'string' ? verdict : 'replace'
-      this.changed ||= state !== file.state
-      file.state = state
-      this.#restamp(file, lastingStamp(stats, this.#startMs))
-      this.#obey(path, verdict)
-    } else this.#obey(path, file.state)
+    const verdict = inspectFile(absolute, action)
+    const state = typeof verdict === 'string' ? verdict : 'replace'
+    this.changed ||= state !== file.state
+    file.state = state
+    this.#restamp(file, lastingStamp(stats, this.#startMs))
+    this.#obey(path, verdict)
   }
 
   #obey(path: BytePath, verdict: 'clean' | 'secret' | { readonly content: string }): void {

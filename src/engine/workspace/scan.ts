@@ -35,7 +35,7 @@ export interface ScanResult {
 /** Deep enough for any real tree; big enough for the largest repositories; a first scan reads some 50,000 names in 0.2 s. */
 const LIMITS: WalkLimits = { entries: 2_000_000, depth: 200, timeMs: 10_000 }
 
-/** Below this a scan costs no more than reading its cache would. */
+/** Below this, and with no file to look into, a scan costs no more than reading its cache would. */
 const SMALL = { folders: 8, entries: 500 }
 
 /**
@@ -65,7 +65,7 @@ export async function scanProject(options: ScanOptions): Promise<ScanResult> {
 }
 
 function isWorthCaching(walk: WalkResult): boolean {
-  return walk.folders > SMALL.folders || walk.entries > SMALL.entries
+  return walk.folders > SMALL.folders || walk.entries > SMALL.entries || walk.inspected > 0
 }
 
 function resultOf(walk: WalkResult): ScanResult {

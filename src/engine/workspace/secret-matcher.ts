@@ -4,52 +4,67 @@ import type { SecretAction, SecretRule } from './secret-files.ts'
 /** What to do with the file of that base name, or undefined for most files. */
 export type SecretMatcher = (name: string) => SecretAction | undefined
 
-/** A rule and its place in the table; the lowest place wins. */
+/** A name of a rule and the rule's place in the table; the lowest place wins. */
 interface Ranked {
   readonly rule: SecretRule
   readonly rank: number
+  /** What stands before and behind the `*`. */
+  readonly start: string
+  readonly end: string
 }
 
 /**
  * Makes matchers over the rules, one for each folder (relative to the project, `''` = its root). A scan asks about every
- * file of a project, so plain names and extensions are looked up, and only patterns are tried one by one.
+ * file of a project, so plain names and extensions are looked up, and only the rest is tried one by one.
  */
 export function createSecretMatcher(rules: readonly SecretRule[] = SECRET_RULES): (folder: string) => SecretMatcher {
   const exact = new Map<string, Ranked[]>()
   const extensions = new Map<string, Ranked[]>()
-  const everywhere: Ranked[] = []
-  const patterns: { readonly pattern: RegExp; readonly ranked: Ranked }[] = []
+  const anyName: Ranked[] = []
+  const others: Ranked[] = []
   for (const [rank, rule] of rules.entries()) {
     for (const name of rule.names) {
-      if (typeof name !== 'string') patterns.push({ pattern: name, ranked: { rule, rank } })
-      else if (name === '*') everywhere.push({ rule, rank })
-      else if (name.startsWith('*.')) append(extensions, name.slice(2), { rule, rank })
-      else append(exact, name, { rule, rank })
+      const star = name.indexOf('*')
+      const ranked = { rule, rank, start: name.slice(0, Math.max(star, 0)), end: name.slice(star + 1) }
+      if (star < 0) append(exact, name, ranked)
+      else if (name === '*') anyName.push(ranked)
+      else if (star === 0 && name.lastIndexOf('.') === 1) append(extensions, name.slice(2), ranked)
+      else others.push(ranked)
     }
   }
   return (folder) => {
     const path = folder === '' ? '/' : `/${folder}/`
-    const allNames = everywhere.filter(({ rule }) => rule.within?.test(path))
+    const here = anyName.filter(({ rule }) => isWithin(path, rule))
     return (name) => {
       const lower = name.toLowerCase()
-      const dot = lower.lastIndexOf('.')
-      const found = [...allNames, ...(exact.get(lower) ?? []), ...((dot < 0 ? undefined : extensions.get(lower.slice(dot + 1))) ?? [])]
-      for (const { pattern, ranked } of patterns) if (pattern.test(lower)) found.push(ranked)
-      if (found.length === 0 || isShared(lower)) return undefined
-      const matching = found.filter(({ rule }) => rule.within === undefined || rule.within.test(path))
-      return matching.toSorted((a, b) => a.rank - b.rank)[0]?.rule.action
+      let best: Ranked | undefined
+      const offer = (ranked: Ranked): void => {
+        if (best !== undefined && best.rank <= ranked.rank) return
+        if (isWithin(path, ranked.rule) && (ranked.rule.pattern?.test(lower) ?? true)) best = ranked
+      }
+      here.forEach(offer)
+      exact.get(lower)?.forEach(offer)
+      extensions.get(lower.slice(lower.lastIndexOf('.') + 1))?.forEach(offer)
+      for (const ranked of others) if (fits(lower, ranked.start, ranked.end)) offer(ranked)
+      return best === undefined || isShared(lower) ? undefined : best.rule.action
     }
   }
 }
 
-/** Changes whenever a rule does, so that what was found under other rules is not trusted. */
-export function rulesFingerprint(rules: readonly SecretRule[] = SECRET_RULES): number {
-  const text = rules.map((rule) => [rule.names.map(String).join(), rule.within?.source, JSON.stringify(rule.action)].join('|'))
-  return Bun.hash.crc32([...text, ...SHARED_ON_PURPOSE.map(String)].join('\n'))
+function isWithin(path: string, rule: SecretRule): boolean {
+  if (rule.within === undefined) return true
+  return rule.within.some((place) => (place.endsWith('**') ? path.includes(place.slice(0, -2)) : path.endsWith(place)))
+}
+
+function fits(name: string, start: string, end: string): boolean {
+  return name.length >= start.length + end.length && name.startsWith(start) && name.endsWith(end)
 }
 
 function isShared(lower: string): boolean {
-  return SHARED_ON_PURPOSE.some((shared) => (typeof shared === 'string' ? shared === lower : shared.test(lower)))
+  return SHARED_ON_PURPOSE.some((shared) => {
+    const star = shared.indexOf('*')
+    return star < 0 ? shared === lower : fits(lower, shared.slice(0, star), shared.slice(star + 1))
+  })
 }
 
 function append(map: Map<string, Ranked[]>, key: string, ranked: Ranked): void {

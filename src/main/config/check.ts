@@ -17,7 +17,8 @@ export function checkShape(value: unknown, shape: Shape): Issue[] {
 
 function check(value: unknown, shape: Shape, path: KeyPath, issues: Issue[]): void {
   if (!fits(value, shape)) {
-    issues.push({ kind: 'wrong', path, expected: describeShape(shape), found: value })
+    const wrongKind = shape.kind === 'whole' && typeof value !== 'number'
+    issues.push({ kind: 'wrong', path, expected: wrongKind ? 'a whole number' : describeShape(shape), found: value })
     return
   }
   switch (shape.kind) {
