@@ -70,7 +70,7 @@ prepare_parts() {
 
 stop_parts() {
   for part in $program $helper; do
-    kill -TERM -- "-$part" 2>/dev/null || kill -TERM "$part" 2>/dev/null || true
+    kill -s TERM -- "-$part" 2>/dev/null || kill -TERM "$part" 2>/dev/null || true
   done
   wait
 }

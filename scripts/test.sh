@@ -30,7 +30,7 @@ mkdir -p "$out"
 in_group() {
   if have setsid; then setsid "$@" & else "$@" & fi
   group=$!
-  trap 'kill -TERM -- "-$group" 2>/dev/null || kill -TERM "$group"; exit 143' INT TERM HUP
+  trap 'kill -s TERM -- "-$group" 2>/dev/null || kill -TERM "$group"; exit 143' INT TERM HUP
   wait "$group" || true
   trap - INT TERM HUP
 }

@@ -17,6 +17,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { ROOT } from '../support/source-files.ts'
 
 /** A checkout in miniature: the real launcher and scripts around a program that prints what it was given. */
@@ -209,11 +210,33 @@ describe('two first runs at once', () => {
     const folder = join(parent, 'twice')
     makeCheckout(folder)
     const start = () => {
-      const child = spawn(join(folder, 'agentkernel'), ['x'], { stdio: ['ignore', 'pipe', 'pipe'] })
+      const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` }
+      const child = spawn(join(folder, 'agentkernel'), ['x'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
       return Promise.all([new Response(child.stdout as never).text(), new Response(child.stderr as never).text(), once(child, 'exit')])
     }
     const runs = await Promise.all([start(), start()])
     expect(runs.map(([stdout]) => JSON.parse(stdout).args)).toEqual([['x'], ['x']])
     expect(runs.filter(([, stderr]) => stderr.includes('building agentkernel'))).toHaveLength(1)
   }, 120_000)
+})
+
+describe('a set-up that is interrupted', () => {
+  test('ends with all it started, and the next one finishes the work', async () => {
+    const folder = join(parent, 'interrupted')
+    makeCheckout(folder)
+    const bin = join(parent, 'slow bin')
+    mkdirSync(bin)
+    // Another Bun than the pinned one, so that it has to be fetched by an npm that takes for ever.
+    writeFileSync(join(bin, 'bun'), '#!/bin/sh\necho 0.0.0\n', { mode: 0o755 })
+    writeFileSync(join(bin, 'npm'), '#!/bin/sh\nsleep 600 &\necho started >&3\nwait\n', { mode: 0o755 })
+    const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}` }
+    const child = spawn(join(folder, 'agentkernel'), ['run', 'x'], { env, detached: true, stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
+    const alive = child.stdio[3] as Readable
+    await once(alive, 'data')
+    process.kill(-(child.pid ?? 0), 'SIGINT')
+    // Every process of the set-up holds this pipe: it ends when the last of them is gone.
+    await once(alive, 'end')
+    expect(existsSync(join(folder, 'build/agentkernel'))).toBe(false)
+    expect(JSON.parse(run(['x'], { through: join(folder, 'agentkernel') }).stdout).args).toEqual(['x'])
+  }, 60_000)
 })
