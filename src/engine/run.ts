@@ -107,8 +107,16 @@ function noticesBefore(deps: RunDeps, config: ResolvedConfig, resolved: Resolved
 /** Runs the driver and puts a failure of ours into the audit log before it goes on. */
 async function runRecorded(deps: RunDeps, driver: Driver, spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> {
   if (driver.runOnce === undefined) throw new AppError('backend_unavailable', `backend "${driver.name}" cannot run single commands`)
+  let recovering: Promise<unknown> = Promise.resolve()
+  const onStarted = (): void => {
+    io.onStarted?.()
+    // What a crashed run left is removed while this one works, so that it costs no time.
+    recovering = driver.recover(signal).catch((error: unknown) => ignore(error, 'the next run tries again'))
+  }
   try {
-    return await driver.runOnce(spec, io, signal)
+    const outcome = await driver.runOnce(spec, { ...io, onStarted }, signal)
+    await recovering
+    return outcome
   } catch (error) {
     try {
       await deps.audit.append({ type: 'sandbox_error', name: spec.id, error: isAppError(error) ? error.code : 'internal' })

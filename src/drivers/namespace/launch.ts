@@ -24,11 +24,11 @@ export async function launch(plan: LaunchPlan, helperPath: string, spec: RunSpec
   const child = spawnHelper(helperPath, io, control.read, status.write)
   closeSync(control.read)
   closeSync(status.write)
-  io.onStarted?.()
   const link = new ControlLink(control.write, child)
   const lines: StatusLine[] = []
   try {
     link.write(encodePlan(plan))
+    io.onStarted?.()
     io.onSignalable?.((name) => link.signal(signalNumber(name)))
     const watching = io.terminal === undefined ? undefined : watch(status.read, lines, io, link)
     const stopReason = await untilExit(child, link, spec.timeoutMs, signal)
