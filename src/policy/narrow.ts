@@ -39,7 +39,7 @@ export interface Narrowed {
 interface WideningRule {
   /** Dotted key. `section.*` stands for every key of the section, which are judged one by one. */
   readonly key: string
-  /** What the key could do, for the reference page and for reviewers. */
+  /** When the key widens, or what it would do then; completes "inert if it …" on the reference page. */
   readonly why: string
   /** True when this value widens. For `each`, it is asked for every element of a list or entry of a map. */
   readonly widens: (value: unknown, context: NarrowContext, file: ConfigFile, name: string) => boolean
@@ -53,7 +53,7 @@ const isTrue = (value: unknown): boolean => value === true
 export const WIDENING_RULES: readonly WideningRule[] = [
   {
     key: 'security.profile',
-    why: 'a wider profile than yours',
+    why: 'is wider than yours',
     widens: (value, { profile }) => profileWidth(value) > profileWidth(profile),
   },
   { key: 'security.network', why: 'opens the network', widens: isTrue },
@@ -63,7 +63,7 @@ export const WIDENING_RULES: readonly WideningRule[] = [
   { key: 'security.read_only', why: 'takes a read-only root back', widens: (value, { readOnly }) => value === false && readOnly },
   {
     key: 'security.seccomp',
-    why: 'a file, or a weaker filter than yours',
+    why: 'is a file or weaker than yours',
     widens: (value, { seccomp }) => seccompWidth(value) > seccompWidth(seccomp) || isFile(value),
   },
   {
@@ -78,7 +78,7 @@ export const WIDENING_RULES: readonly WideningRule[] = [
   },
   {
     key: 'security.domains.allow',
-    why: 'adds hosts; narrows only together with `allowlist_only = true`, and only where you allow every public host',
+    why: 'adds hosts (see above)',
     widens: (value, context, file) =>
       isFilled(value) && (context.domainsListed || context.minNetwork !== 'public' || file.security?.domains?.allowlist_only !== true),
   },
@@ -89,26 +89,26 @@ export const WIDENING_RULES: readonly WideningRule[] = [
   },
   {
     key: 'security.transport.*',
-    why: 'hands tokens to a server of its choice',
+    why: 'hands tokens to another server',
     widens: (value, _context, _file, name) => !(name === 'require_encrypted' ? value === true : name === 'ssh' && value === false),
   },
   {
     key: 'ssh.*',
-    why: 'opens a door into the sandbox, hands tokens to a server of its choice',
+    why: 'opens a door or hands tokens to another server',
     widens: (value, _context, _file, name) => name !== 'enabled' || value === true,
   },
   {
     key: 'agent.compatibility_mode',
-    why: 'an agent mode works on your real files',
+    why: 'is not `native`: agents work on your real files',
     // The mode replaces the profile, so that even `native` (moderate) is wider than restrictive.
     widens: (value, { profile }) => !['native', 'amp', 'pi'].includes(String(value)) || profile === 'restrictive',
   },
   {
     key: 'resources.memory_mb',
-    why: 'more memory than your limit, or than 4096 where you set none',
+    why: 'is above yours, or above 4096 where you set none',
     widens: (value, { memoryMiB }) => Number(value) > memoryMiB,
   },
-  { key: 'resources.vcpus', why: 'more cores than your limit', widens: (value, { vcpus }) => vcpus !== undefined && Number(value) > vcpus },
+  { key: 'resources.vcpus', why: 'is above yours', widens: (value, { vcpus }) => vcpus !== undefined && Number(value) > vcpus },
   {
     key: 'build.dockerfile',
     why: 'reads a file outside of the project',
@@ -117,7 +117,7 @@ export const WIDENING_RULES: readonly WideningRule[] = [
   { key: 'build.context', why: 'reads files outside of the project', widens: (value, { leavesProject }) => leavesProject(String(value)) },
   {
     key: 'files',
-    why: 'copies a file from outside of the project',
+    why: 'copies from outside of the project',
     each: true,
     widens: (value, { leavesProject }) => leavesProject((value as { readonly source: string }).source),
   },

@@ -23,7 +23,8 @@ function sentence(issue: Issue): string {
       return `${key}: missing; expected ${issue.expected}`
     case 'unknown': {
       const suggestion = suggest(issue.path, issue.known)
-      return `unknown key ${quote(key)}${suggestion === undefined ? '' : `; did you mean ${quote(suggestion)}?`}`
+      // A key with a quoted part is already safe and readable as it is.
+      return `unknown key ${key.includes('"') ? key : quote(key)}${suggestion === undefined ? '' : `; did you mean ${quote(suggestion)}?`}`
     }
   }
 }

@@ -58,7 +58,8 @@ function realPathOf(path: string, bad: Complain): string | undefined {
     return realpathSync(path)
   } catch (error) {
     const code = codeOf(error)
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw bad(OPEN_PROBLEMS[code] ?? `cannot be opened (${code})`, error)
+    if (code === 'ENOTDIR') return undefined
+    if (code !== 'ENOENT') throw bad(OPEN_PROBLEMS[code] ?? `cannot be opened (${code})`, error)
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined
     throw bad('is a symbolic link to a file that does not exist', error)
   }

@@ -19,7 +19,9 @@ interface Row {
 const ACTS: Readonly<Record<Effect, string>> = { now: 'now', later: 'later', label: 'describes' }
 
 test('docs/configuration.md lists every key with its type, default, widening and effect', () => {
-  const documented = tableOf(page).map(([key, type, byDefault, inert, acts]): Row => ({ key, type, default: byDefault, inert, acts }) as Row)
+  const documented = tableOf(page).map(
+    ([key, type, byDefault, inert, acts]): Row => ({ key, type, default: byDefault, inert, acts }) as Row,
+  )
   expect(documented).toEqual(keysOf(CONFIG_SHAPE.keys, ''))
 })
 
@@ -43,7 +45,10 @@ test('every widening rule names keys that exist', () => {
 
 /** Rows of the page's last table, as text without back quotes around a whole cell. */
 function tableOf(text: string): string[][] {
-  const rows = text.slice(text.indexOf('## All keys')).split('\n').filter((line) => line.startsWith('| `'))
+  const rows = text
+    .slice(text.indexOf('## All keys'))
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
   return rows.map((row) =>
     row
       .slice(2, -2)
