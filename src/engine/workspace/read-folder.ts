@@ -2,22 +2,32 @@ import { readdirSync } from 'node:fs'
 import type { Dirent } from 'node:fs'
 import { forFs } from './byte-path.ts'
 import type { BytePath } from './byte-path.ts'
-import { lstat, STALE } from './scan-index.ts'
+import { lstat, STALE, UNREADABLE } from './scan-index.ts'
 import type { WatchedFile } from './scan-index.ts'
 import type { ScanPolicy } from './scan-policy.ts'
 
 /** What a folder holds that a scan cares about. */
 export interface FolderContent {
+  /** How many names it holds, or `UNREADABLE`. */
   readonly entries: number
   readonly files: readonly WatchedFile[]
   /** Names of the folders to look into, in the order of their bytes. */
   readonly folders: readonly BytePath[]
 }
 
-/** Reads one folder. `relative` is its path in the project. Throws what `readdir` throws. */
+/**
+ * Reads one folder. `relative` is its path in the project. Where we may not look, the sandbox, with no more rights than
+ * ours, may not either: then the content is empty and marked. Other failures of `readdir` are thrown.
+ */
 export function readFolder(path: BytePath, relative: BytePath, policy: ScanPolicy): FolderContent {
-  // Node's types know `latin1` only without `withFileTypes`; it gives one character for each byte in both.
-  const entries = readdirSync(forFs(path), { withFileTypes: true, encoding: 'latin1' as 'utf8' })
+  let entries: Dirent[]
+  try {
+    // Node's types know `latin1` only without `withFileTypes`; it gives one character for each byte in both.
+    entries = readdirSync(forFs(path), { withFileTypes: true, encoding: 'latin1' as 'utf8' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+    return { entries: UNREADABLE, files: [], folders: [] }
+  }
   let match: ReturnType<ScanPolicy['matcher']> | undefined
   const parent = relative.slice(relative.lastIndexOf('/') + 1)
   const files: WatchedFile[] = []

@@ -14,7 +14,7 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
 import { decodeIndex, encodeIndex } from './scan-codec.ts'
-import type { IndexKey } from './scan-codec.ts'
+import type { FlatIndex, IndexKey } from './scan-codec.ts'
 import type { FolderNode } from './scan-index.ts'
 
 /** A cache of this size would stand for some million folders. */
@@ -26,7 +26,7 @@ const MAX_FILES = 200
  * Reads what the last scan remembered. A file that is missing, damaged, made for another project or other rules, or not
  * ours alone is no cache: undefined. The file holds names and times, never content.
  */
-export function readScanCache(file: string, key: IndexKey): FolderNode | undefined {
+export function readScanCache(file: string, key: IndexKey): FlatIndex | undefined {
   let fd: number
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)

@@ -28,18 +28,23 @@ export interface WatchedFile {
   stamp: Stamp
 }
 
+/** Instead of a count: we may not look into the folder. */
+export const UNREADABLE = -1
+
 /** One folder of the project: what the next scan needs so as not to read it again. */
 export interface FolderNode {
   readonly name: BytePath
   stamp: Stamp
-  /** How many names it holds. */
+  /** True when it was compared with the stamp already; known to one scan only. */
+  current: boolean
+  /** How many names it holds, or `UNREADABLE`. */
   entries: number
   files: WatchedFile[]
   folders: FolderNode[]
 }
 
 export function newFolder(name: BytePath): FolderNode {
-  return { name, stamp: STALE, entries: 0, files: [], folders: [] }
+  return { name, stamp: STALE, current: false, entries: 0, files: [], folders: [] }
 }
 
 /** The stamp of what is at `path` now, symlinks not followed; undefined when it is gone. */
@@ -64,7 +69,7 @@ const TIME_GRAIN_MS = 2_000
  * What to remember of something read at `scanMs`: nothing when it changed so shortly before that another change could
  * look the same. The change time decides, since nobody can set it back.
  */
-export function lastingStamp(stats: Stats, scanMs: number): Stamp {
-  if (stats.ctimeMs > scanMs - TIME_GRAIN_MS) return STALE
-  return { dev: stats.dev, ino: stats.ino, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs, size: stats.size }
+export function lastingStamp(seen: Stamp, scanMs: number): Stamp {
+  if (seen.ctimeMs > scanMs - TIME_GRAIN_MS) return STALE
+  return { dev: seen.dev, ino: seen.ino, mtimeMs: seen.mtimeMs, ctimeMs: seen.ctimeMs, size: seen.size }
 }

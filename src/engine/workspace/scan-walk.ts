@@ -1,13 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
 import { toText } from './byte-path.ts'
 import type { BytePath } from './byte-path.ts'
-import { inspectLink } from './inspect-link.ts'
-import { inspectFile } from './inspect-file.ts'
 import { isKernelFileSystem } from './kernel-file-systems.ts'
 import { readFolder } from './read-folder.ts'
-import { lastingStamp, lstat, newFolder, sameStamp, STALE } from './scan-index.ts'
+import { lastingStamp, lstat, newFolder, sameStamp, STALE, UNREADABLE } from './scan-index.ts'
 import type { FolderNode, WatchedFile } from './scan-index.ts'
-import type { ScanPolicy } from './scan-policy.ts'
+import { judgeFile } from './watched-file.ts'
+import type { ScanPlace } from './watched-file.ts'
 
 export interface WalkLimits {
   /** Names in all folders together. */
@@ -17,11 +16,9 @@ export interface WalkLimits {
   readonly timeMs: number
 }
 
-export interface WalkOptions {
+export interface WalkOptions extends ScanPlace {
   /** What the last walk left; brought up to date in place. */
   readonly tree: FolderNode
-  readonly root: BytePath
-  readonly policy: ScanPolicy
   readonly now: () => number
   readonly limits: WalkLimits
   readonly signal: AbortSignal | undefined
@@ -108,22 +105,27 @@ class Walk implements WalkResult {
 
   #look({ folder, path, depth, parentDev }: Visit): void {
     const absolute = path === '' ? this.#options.root : `${this.#options.root}/${path}`
-    const stats = lstat(absolute)
-    if (stats === undefined || !stats.isDirectory()) return this.#forget(folder)
-    if (stats.dev !== parentDev && parentDev !== undefined && isKernelFileSystem(absolute)) {
+    const stats = folder.current ? undefined : lstat(absolute)
+    if (!folder.current && stats?.isDirectory() !== true) return this.#forget(folder)
+    const dev = stats?.dev ?? folder.stamp.dev
+    if (dev !== parentDev && parentDev !== undefined && isKernelFileSystem(absolute)) {
       return this.stop(`${quoted(path)} in it is a file system of the kernel`)
     }
-    if (!sameStamp(folder.stamp, stats)) {
+    if (stats !== undefined && !sameStamp(folder.stamp, stats)) {
       this.#refresh(folder, absolute, path)
       this.#restamp(folder, lastingStamp(stats, this.#startMs))
     }
-    this.folders++
-    if (folder.name === '.git' && this.#options.policy.findsGit) this.gitFolders.push(path)
-    this.entries += folder.entries
+    this.#count(folder, path)
     const prefix = path === '' ? '' : `${path}/`
-    for (const child of folder.folders)
-      this.#ahead.push({ folder: child, path: prefix + child.name, depth: depth + 1, parentDev: stats.dev })
-    for (const file of folder.files) this.#check(file, prefix + file.name, path)
+    for (const child of folder.folders) this.#ahead.push({ folder: child, path: prefix + child.name, depth: depth + 1, parentDev: dev })
+    for (const file of folder.files) this.#check(file, prefix + file.name)
+  }
+
+  #count(folder: FolderNode, path: BytePath): void {
+    this.folders++
+    if (folder.entries === UNREADABLE) this.unreadable++
+    else this.entries += folder.entries
+    if (folder.name === '.git' && this.#options.policy.findsGit) this.gitFolders.push(path)
   }
 
   /** Reads the folder and keeps what is known of the names that stayed. */
@@ -141,32 +143,16 @@ class Walk implements WalkResult {
     item.stamp = stamp
   }
 
-  #check(file: WatchedFile, path: BytePath, folder: BytePath): void {
-    if (file.state === 'hide') return void this.hidden.add(path)
-    const absolute = `${this.#options.root}/${path}`
-    const stats = lstat(absolute)
-    if (stats === undefined) return
-    if (file.state !== 'link' && file.state !== 'replace' && sameStamp(file.stamp, stats)) return this.#obey(path, file.state)
-    const action = this.#options.policy.matcher(folder)(file.name)
-    if (action === undefined) return
+  #check(file: WatchedFile, path: BytePath): void {
+    const judged = judgeFile(path, file.state, (stamp) => sameStamp(file.stamp, stamp), this.#options)
+    if (judged === undefined) return
+    if (judged.verdict === 'secret') this.hidden.add(judged.path)
+    else if (judged.verdict !== 'clean') this.replaced.set(judged.path, judged.verdict.content)
+    if (judged.stamp === undefined) return
     this.inspected++
-    if (file.state === 'link') {
-      const target = inspectLink(absolute, this.#options.root, action)
-      if (target !== undefined) this.#obey(target.path, target.verdict)
-      return
-    }
-    // What is replaced is read each time, because the cache must not hold content.
-    const verdict = inspectFile(absolute, action)
-    const state = typeof verdict === 'string' ? verdict : 'replace'
-    this.changed ||= state !== file.state
-    file.state = state
-    this.#restamp(file, lastingStamp(stats, this.#startMs))
-    this.#obey(path, verdict)
-  }
-
-  #obey(path: BytePath, verdict: 'clean' | 'secret' | { readonly content: string }): void {
-    if (verdict === 'secret') this.hidden.add(path)
-    else if (verdict !== 'clean') this.replaced.set(path, verdict.content)
+    this.changed ||= judged.state !== file.state
+    file.state = judged.state
+    this.#restamp(file, lastingStamp(judged.stamp, this.#startMs))
   }
 
   /** The folder went away while we walked; the next walk will find it so in the folder above. */
@@ -175,7 +161,6 @@ class Walk implements WalkResult {
     Object.assign(folder, { stamp: STALE, entries: 0, files: [], folders: [] })
   }
 
-  /** Where we may not look, the sandbox, with no more rights than ours, may not either. */
   #fail({ folder, path }: Visit, error: NodeJS.ErrnoException): void {
     if (error.code === undefined) throw error
     if (error.code === 'ENAMETOOLONG') this.stop(`${quoted(path.slice(0, 80))} in it has too long a path`)

@@ -1,6 +1,7 @@
 import type { BytePath } from './byte-path.ts'
 import { toBytePath, toText } from './byte-path.ts'
 import { pruneScanCaches, readScanCache, writeScanCache } from './scan-cache.ts'
+import { changedFolders, unchangedResult } from './scan-recheck.ts'
 import { newFolder } from './scan-index.ts'
 import { copyPolicy, mountPolicy } from './scan-policy.ts'
 import { walkProject } from './scan-walk.ts'
@@ -44,16 +45,18 @@ const SMALL = { folders: 8, entries: 500 }
  * Writes the cache only when there is something new to remember. Never throws for what it meets in the project.
  */
 export async function scanProject(options: ScanOptions): Promise<ScanResult> {
-  const now = options.now ?? Date.now
   const policy = options.mode === 'copy' ? copyPolicy() : mountPolicy()
   const key = { root: toBytePath(options.root), rules: policy.fingerprint }
+  const place = { root: key.root, policy }
   const cached = readScanCache(options.cacheFile, key)
-  const tree = cached ?? newFolder('')
+  const changed = cached === undefined ? undefined : await changedFolders(cached, key.root)
+  const same = changed?.size === 0 ? unchangedResult(cached!, place) : undefined
+  if (same !== undefined) return resultOf(same)
+  const tree = (changed && cached?.toTree(changed)) ?? newFolder('')
   const walk = await walkProject({
+    ...place,
     tree,
-    root: key.root,
-    policy,
-    now,
+    now: options.now ?? Date.now,
     limits: { ...LIMITS, ...options.limits },
     signal: options.signal,
   })
