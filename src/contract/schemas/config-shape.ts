@@ -118,8 +118,3 @@ export function required<S extends Shape>(of: Key<S>): Key<S> & { readonly requi
 function key<S extends Shape>(effect: Effect, shape: S, byDefault: string | undefined): Key<S> {
   return byDefault === undefined ? { shape, effect } : { shape, effect, default: byDefault }
 }
-
-/** True for a key that only groups others; its children say what they do. */
-export function isSection(entry: Key): entry is Key<Extract<Shape, { kind: 'table' }>> {
-  return entry.shape.kind === 'table'
-}
