@@ -32,7 +32,7 @@ function filterSettings(text: string): string {
     const goesOn = dropped.trimEnd().endsWith('\\') || (dropped !== '' && /^[ \t]+\S/.test(line))
     const form = /^\s*[#;!]/.test(line) ? SECRET_COMMENT : SECRET_SETTING
     const value = form.exec(line)?.[1]
-    const drop = goesOn || line.includes('PRIVATE KEY') || (value !== undefined && !HARMLESS_VALUE.test(value))
+    const drop = goesOn || /PRIVATE KEY.*PRIVATE KEY/.test(line) || (value !== undefined && !HARMLESS_VALUE.test(value))
     if (!drop) kept.push(stripUrlCredentials(line))
     dropped = drop ? line : ''
   }

@@ -55,7 +55,15 @@ export function writeScanCache(file: string, key: IndexKey, root: FolderNode): v
     renameSync(draft, file)
   } catch (error) {
     ignore(error, 'a full disk or a read-only home must not stop a run')
-    rmSync(draft, { force: true })
+    removeQuietly(draft)
+  }
+}
+
+function removeQuietly(file: string): void {
+  try {
+    rmSync(file, { force: true })
+  } catch (error) {
+    ignore(error, 'it was never made, or a later run prunes it')
   }
 }
 
@@ -67,7 +75,7 @@ export function pruneScanCaches(file: string): void {
     if (names.length < MAX_FILES) return
     const aged = names.map((name) => ({ path: join(folder, name), mtimeMs: statSync(join(folder, name)).mtimeMs }))
     const oldest = aged.toSorted((a, b) => a.mtimeMs - b.mtimeMs).slice(0, names.length - MAX_FILES + 1)
-    for (const { path } of oldest) rmSync(path, { force: true })
+    for (const { path } of oldest) removeQuietly(path)
   } catch (error) {
     ignore(error, 'another run prunes at the same time')
   }

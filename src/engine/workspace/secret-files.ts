@@ -30,7 +30,7 @@ export const SHARED_ON_PURPOSE: readonly string[] = [
   ...['example.env', 'sample.env', 'template.env', 'debug.keystore'],
 ]
 
-/** The first rule that matches a file decides. Order matters only within one name. */
+/** Of the rules that match a file, one that always hides decides, else the first. */
 export const SECRET_RULES: readonly SecretRule[] = [
   { names: ['.env', '.envrc', '.env.*', '.env-*', '.env_*', '.dev.vars', '.dev.vars.*'], action: HIDE, why: 'environment file' },
   { names: ['*.env', 'local.settings.json'], action: { hide: 'secret-variable' }, why: 'environment file with a secret' },
@@ -103,5 +103,8 @@ export const SECRET_RULES: readonly SecretRule[] = [
   { names: ['.gitmodules', '.gitconfig'], action: { filter: 'git-config' }, why: 'passwords in remotes' },
 ]
 
-/** CRC of the two tables above and of `SKIPPED_FOLDERS`: what was remembered under other rules is not trusted. */
-export const RULES_FINGERPRINT = 0
+/**
+ * Stands for these tables and the code that applies them. What a scan remembered under another number is not trusted,
+ * so it has to change with them; a test says when, and to what. Written down, because computing it takes each run time.
+ */
+export const RULES_FINGERPRINT = 2628296930

@@ -4,7 +4,7 @@ import type { SecretAction, SecretRule } from './secret-files.ts'
 /** What to do with the file of that base name, or undefined for most files. */
 export type SecretMatcher = (name: string) => SecretAction | undefined
 
-/** A name of a rule and the rule's place in the table; the lowest place wins. */
+/** A name of a rule and the rule's rank; the lowest wins. */
 interface Ranked {
   readonly rule: SecretRule
   readonly rank: number
@@ -22,7 +22,8 @@ export function createSecretMatcher(rules: readonly SecretRule[] = SECRET_RULES)
   const extensions = new Map<string, Ranked[]>()
   const anyName: Ranked[] = []
   const others: Ranked[] = []
-  for (const [rank, rule] of rules.entries()) {
+  for (const [place, rule] of rules.entries()) {
+    const rank = rule.action.hide === 'always' ? place - rules.length : place
     for (const name of rule.names) {
       const star = name.indexOf('*')
       const ranked = { rule, rank, start: name.slice(0, Math.max(star, 0)), end: name.slice(star + 1) }
@@ -44,7 +45,8 @@ export function createSecretMatcher(rules: readonly SecretRule[] = SECRET_RULES)
       }
       here.forEach(offer)
       exact.get(lower)?.forEach(offer)
-      extensions.get(lower.slice(lower.lastIndexOf('.') + 1))?.forEach(offer)
+      const dot = lower.lastIndexOf('.')
+      if (dot >= 0) extensions.get(lower.slice(dot + 1))?.forEach(offer)
       for (const ranked of others) if (fits(lower, ranked.start, ranked.end)) offer(ranked)
       return best === undefined || isShared(lower) ? undefined : best.rule.action
     }
