@@ -1,10 +1,10 @@
 import { writeSync } from 'node:fs'
-import { isatty } from 'node:tty'
 import pkg from '../../package.json' with { type: 'json' }
 import { runCli } from '../cli/app.ts'
 import type { CliContext, OutputStream } from '../cli/context.ts'
 import { ignore } from '../lib/ignore.ts'
 import { isErrno } from '../lib/errno.ts'
+import { isTerminal } from '../lib/is-terminal.ts'
 import { resolvePaths } from './paths.ts'
 
 /** The composition root: the only place that reads the environment and ends the process. */
@@ -18,7 +18,7 @@ async function main(): Promise<void> {
     cwd: currentDirectory(),
     stdout: outputStream(1),
     stderr: outputStream(2),
-    stdin: { isTTY: isatty(0) },
+    stdin: { isTTY: isTerminal(0) },
     version: pkg.version,
   }
   process.exit(await runCli(process.argv.slice(2), context))
@@ -46,7 +46,7 @@ function outputStream(fd: 1 | 2): OutputStream {
       }
     }
   }
-  if (!isatty(fd)) return { write, isTTY: false }
+  if (!isTerminal(fd)) return { write, isTTY: false }
   return { write, isTTY: true, columns: (fd === 1 ? process.stdout : process.stderr).columns }
 }
 

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '../lib/errno.ts'
@@ -10,7 +9,7 @@ import { ignore } from '../lib/ignore.ts'
  */
 export function createFirstTime(folder: string): (key: string, scope?: string) => boolean {
   return (key, scope = '') => {
-    const name = createHash('sha256').update(`${scope}\0${key}`).digest('hex').slice(0, 32)
+    const name = new Bun.CryptoHasher('sha256').update(`${scope}\0${key}`).digest('hex').slice(0, 32)
     try {
       return claim(join(folder, name))
     } catch (error) {

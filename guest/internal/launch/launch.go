@@ -37,8 +37,9 @@ func Main() int {
 		return status.Fail("launch", "parent", err)
 	}
 	if work.OwnSession {
-		// The caller's terminal must not be ours, and its Ctrl-C reaches the command through the caller.
-		if _, err := unix.Setsid(); err != nil {
+		// The caller's terminal must not be ours, and its Ctrl-C reaches the command through the caller. EPERM: we were
+		// started as the leader of a session already.
+		if _, err := unix.Setsid(); err != nil && err != unix.EPERM {
 			return status.Fail("launch", "session", err)
 		}
 	}
@@ -61,6 +62,9 @@ func build(work *plan.Plan) int {
 	}
 	if step, err := buildStage(work); err != nil {
 		return status.Fail("launch", step, err)
+	}
+	if err := shareStreams(*work.DropTo, !work.OwnSession); err != nil {
+		return status.Fail("launch", "streams", err)
 	}
 	if err := drop(*work.DropTo); err != nil {
 		return status.Fail("launch", "drop root", err)

@@ -14,12 +14,12 @@ import (
 
 // builder is the state of making one stage.
 type builder struct {
-	work  *plan.Plan
-	stage string
+	work *plan.Plan
+	// mounts are the steps of the plan with those that show host files worked out.
+	mounts []plan.Mount
+	stage  string
 	// trees are detached copies of the bind sources by index of the step, taken before the stage covers anything.
 	trees map[int]int
-	// files are the contents that read steps take over, by index of the step.
-	files map[int][]byte
 	// idMap is a user namespace that holds the id map, -1 until needed.
 	idMap int
 }
@@ -29,16 +29,20 @@ func buildStage(work *plan.Plan) (string, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return "private mounts", err
 	}
-	b := &builder{work: work, stage: work.Stage, trees: map[int]int{}, files: map[int][]byte{}, idMap: -1}
+	mounts, err := expand(work.Mounts)
+	if err != nil {
+		return "look at the host", err
+	}
+	b := &builder{work: work, mounts: mounts, stage: work.Stage, trees: map[int]int{}, idMap: -1}
 	if step, err := b.takeTrees(); err != nil {
 		return step, err
 	}
 	if err := unix.Mount("tmpfs", b.stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=16m"); err != nil {
 		return "stage", err
 	}
-	for i, mount := range work.Mounts {
+	for i, mount := range b.mounts {
 		if err := b.apply(i, mount); err != nil {
-			if mount.Optional && absent(err) {
+			if mount.Optional && (absentWithin(err) || (mount.Within == "" && absent(err))) {
 				continue
 			}
 			return mount.Kind + " " + mount.Target, err
@@ -81,22 +85,19 @@ func absent(err error) bool {
 	return false
 }
 
+// absentWithin is the same below a folder of other people, where only what is not there may be passed over: a file that
+// could not be covered for any other reason would be seen.
+func absentWithin(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
+}
+
 // takeTrees clones every bind source while all of the host is still in sight.
 func (b *builder) takeTrees() (string, error) {
-	for i, mount := range b.work.Mounts {
-		if mount.Kind == "read" {
-			if err := b.takeFile(i, mount); err != nil {
-				return "read " + mount.Source, err
-			}
-		}
+	for i, mount := range b.mounts {
 		if mount.Kind != "bind" {
 			continue
 		}
-		flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_RECURSIVE)
-		if mount.Shallow {
-			flags &^= unix.AT_RECURSIVE
-		}
-		tree, err := unix.OpenTree(unix.AT_FDCWD, mount.Source, flags)
+		tree, err := cloneTree(mount)
 		if err != nil {
 			if mount.Optional && absent(err) {
 				continue
@@ -109,19 +110,6 @@ func (b *builder) takeTrees() (string, error) {
 		b.trees[i] = tree
 	}
 	return "", nil
-}
-
-// takeFile reads a small file of the host, so that showing it costs no mount. One that cannot be read is not shown.
-func (b *builder) takeFile(index int, mount plan.Mount) error {
-	data, err := os.ReadFile(mount.Source)
-	if err != nil {
-		if absent(err) {
-			return nil
-		}
-		return err
-	}
-	b.files[index] = data
-	return nil
 }
 
 func (b *builder) setAttributes(tree int, mount plan.Mount) error {
@@ -162,12 +150,6 @@ func (b *builder) apply(index int, mount plan.Mount) error {
 		return b.makeDir(target, mount)
 	case "file":
 		return b.makeFile(target, mount)
-	case "read":
-		data, ok := b.files[index]
-		if !ok {
-			return unix.ENOENT
-		}
-		return os.WriteFile(target, data, 0o644)
 	case "symlink":
 		return b.makeSymlink(target, mount)
 	case "bind":

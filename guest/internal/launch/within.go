@@ -1,7 +1,9 @@
 package launch
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path"
 	"strconv"
 
@@ -26,10 +28,16 @@ func (b *builder) applyWithin(index int, mount plan.Mount) error {
 	defer unix.Close(parent)
 	name := path.Base(mount.Target)
 	switch mount.Kind {
-	case "remove":
-		return unix.Unlinkat(parent, name, 0)
-	case "file":
-		return b.replaceFile(parent, name, mount)
+	case "remove", "file":
+		err := unix.Unlinkat(parent, name, 0)
+		if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) {
+			// A folder of somebody else, which we may not write to: what cannot be removed is covered.
+			return b.coverWithText(parent, name, mount.Data)
+		}
+		if err != nil || mount.Kind == "remove" {
+			return err
+		}
+		return b.createFile(parent, name, mount)
 	case "bind":
 		return b.coverWithTree(index, parent, name)
 	default:
@@ -37,11 +45,8 @@ func (b *builder) applyWithin(index int, mount plan.Mount) error {
 	}
 }
 
-// replaceFile writes new content under the name of a file that was there.
-func (b *builder) replaceFile(parent int, name string, mount plan.Mount) error {
-	if err := unix.Unlinkat(parent, name, 0); err != nil {
-		return err
-	}
+// createFile writes new content under the name of a file that was there.
+func (b *builder) createFile(parent int, name string, mount plan.Mount) error {
 	fd, err := unix.Openat(parent, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mount.Mode)
 	if err != nil {
 		return err
@@ -69,6 +74,38 @@ func (b *builder) coverWithTree(index, parent int, name string) error {
 	if !ok {
 		return unix.ENOENT
 	}
+	if err := moveOver(tree, parent, name); err != nil {
+		return err
+	}
+	return unix.Close(tree)
+}
+
+// coverWithText mounts a read-only file of ours over an existing name.
+func (b *builder) coverWithText(parent int, name, text string) error {
+	file, err := os.CreateTemp(b.stage, "cover-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	if _, err := file.WriteString(text); err != nil {
+		return err
+	}
+	if err := file.Chmod(0o444); err != nil {
+		return err
+	}
+	tree, err := unix.OpenTree(unix.AT_FDCWD, file.Name(), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("cover %s: %w", strconv.Quote(name), err)
+	}
+	defer unix.Close(tree)
+	if err := b.setAttributes(tree, plan.Mount{ReadOnly: true}); err != nil {
+		return err
+	}
+	return moveOver(tree, parent, name)
+}
+
+func moveOver(tree, parent int, name string) error {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
 	target, err := unix.Openat2(parent, name, &how)
 	if err != nil {
@@ -79,5 +116,5 @@ func (b *builder) coverWithTree(index, parent int, name string) error {
 	if err := unix.MoveMount(tree, "", target, "", flags); err != nil {
 		return fmt.Errorf("cover %s: %w", strconv.Quote(name), err)
 	}
-	return unix.Close(tree)
+	return nil
 }

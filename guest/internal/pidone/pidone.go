@@ -48,7 +48,7 @@ func Main() int {
 	if err != nil {
 		return status.Fail("launch", "orders", err)
 	}
-	if err := os.Chdir(spec.Cwd); err != nil {
+	if err := unix.Chdir(spec.Cwd); err != nil {
 		return status.Fail("workdir", spec.Cwd, err)
 	}
 	program, stage, err := lookPath(spec)

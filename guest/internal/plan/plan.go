@@ -67,16 +67,19 @@ type IDRange struct {
 
 // Mount is one step of building the stage. Target is relative to the stage.
 type Mount struct {
-	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, copy, read.
+	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, copy, show, showMatching.
 	Kind   string `json:"kind"`
 	Target string `json:"target"`
 	// Within makes Target relative to this folder of the stage and refuses symlinks on the way.
 	Within string `json:"within,omitempty"`
-	// Source is a host path, for bind and copy, and for read: a small file whose content is taken over.
+	// Source is a host path, for bind and copy; for show: whatever it is, shown as that, read-only; for showMatching:
+	// the folder whose entries with one of the Prefixes are shown.
 	Source string `json:"source,omitempty"`
 	// ReadOnly and Map apply to bind; Map shows the files under the sandbox's own identity.
 	ReadOnly bool `json:"readOnly,omitempty"`
 	Map      bool `json:"map,omitempty"`
+	// Exact refuses a symlink anywhere in Source: the host resolved it, so one that is there now was put there since.
+	Exact bool `json:"exact,omitempty"`
 	// Shallow binds one file system without the mounts below it; Devices lets it show device files.
 	Shallow bool `json:"shallow,omitempty"`
 	Devices bool `json:"devices,omitempty"`
@@ -90,7 +93,8 @@ type Mount struct {
 	Mode  uint32 `json:"mode,omitempty"`
 	Owned bool   `json:"owned,omitempty"`
 	// Data is the content of a file or the target of a symlink.
-	Data string `json:"data,omitempty"`
+	Data     string   `json:"data,omitempty"`
+	Prefixes []string `json:"prefixes,omitempty"`
 	// Optional lets a step fail because its source or target does not exist.
 	Optional bool `json:"optional,omitempty"`
 }

@@ -52,7 +52,7 @@ export class NamespaceDriver implements Driver {
     if (spec.image !== 'host') throw new AppError('not_available_yet', `the image "${spec.image}" cannot be used yet; only "host" can`)
     const bwrapPath = this.#requirePrograms()
     const identity = identityFor(spec.id, this.#options.uid)
-    const seccomp = seccompProgram(spec.permissions.seccomp, this.#options.arch)
+    const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch)
     const folder = this.#createFolder(spec.id, identity.dropTo)
     try {
       const { group, notice } = this.#createGroup(folder, spec)

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { lstatSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   CREDENTIAL_IN_DOTFILE,
@@ -18,33 +18,21 @@ export const SANDBOX_ID = 1000
 
 const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined
 
-/** The steps that show the host's own programs read-only, by the allowlist. */
+/**
+ * The steps that show the host's own programs read-only, by the allowlist. The helper looks what each name is: a folder
+ * is mounted, a small file's content is taken over (every mount makes the start slower), a symlink stays one.
+ */
 export function hostRootSteps(): StageStep[] {
-  const steps: StageStep[] = []
-  for (const name of HOST_SYSTEM_FOLDERS) {
-    const info = lstatSync(`/${name}`, { throwIfNoEntry: false })
-    if (info === undefined) continue
-    if (info.isSymbolicLink()) steps.push({ kind: 'symlink', target: name, data: readlinkSync(`/${name}`) })
-    else steps.push(show(`/${name}`))
-  }
-  for (const name of HOST_ETC_NAMES) steps.push(...showEtc(`/etc/${name}`))
-  for (const name of readdirSync('/etc')) {
-    if (HOST_ETC_LANGUAGE_PREFIXES.some((prefix) => name.startsWith(prefix))) steps.push(show(`/etc/${name}`))
-  }
-  return [...steps, ...accountSteps()]
+  return [
+    ...HOST_SYSTEM_FOLDERS.map((name) => show(`/${name}`)),
+    ...HOST_ETC_NAMES.map((name) => show(`/etc/${name}`)),
+    { kind: 'showMatching', source: '/etc', target: 'etc', prefixes: HOST_ETC_LANGUAGE_PREFIXES },
+    ...accountSteps(),
+  ]
 }
 
-/** Most bytes of a file in /etc that is taken over instead of mounted. */
-const SMALL_FILE = 128 * 1024
-
-/** A folder is mounted; a small file's content is taken over, because every mount makes the start slower. */
-function showEtc(path: string): StageStep[] {
-  const info = statSync(path, { throwIfNoEntry: false })
-  if (info === undefined) return []
-  return info.isFile() && info.size <= SMALL_FILE ? [{ kind: 'read', source: path, target: path.slice(1), optional: true }] : [show(path)]
-}
-
-const show = (path: string): StageStep => ({ kind: 'bind', source: path, target: path.slice(1), readOnly: true, optional: true })
+const show = (path: string): StageStep => ({ kind: 'show', source: path, target: path.slice(1), optional: true })
+const bind = (path: string): StageStep => ({ kind: 'bind', source: path, target: path.slice(1), readOnly: true, map: true, optional: true })
 
 /** The account files a program looks into, written by us: nothing of the host's users or network. */
 function accountSteps(): StageStep[] {
@@ -66,7 +54,7 @@ function accountSteps(): StageStep[] {
 /** The steps that show tool folders of a home, and the textual paths they appear at. */
 export function homeToolSteps(home: string): { steps: StageStep[]; folders: string[] } {
   const folders = HOME_TOOL_FOLDERS.map((name) => join(home, name)).filter(exists)
-  return { folders, steps: folders.map((path) => ({ ...show(path), map: true })) }
+  return { folders, steps: folders.map((path) => bind(path)) }
 }
 
 /** The steps that show the allowlisted dotfiles of a home in the sandbox's own, those with a credential in them left out. */

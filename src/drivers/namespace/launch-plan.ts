@@ -21,7 +21,8 @@ export interface PlanInput {
   readonly home: string
   readonly helperPath: string
   readonly bwrapPath: string
-  readonly seccomp: Uint8Array
+  /** Base64. */
+  readonly seccomp: string
   /** False: the kernel has no overlay for us, so the project is copied. */
   readonly overlay: boolean
 }
@@ -48,7 +49,7 @@ export function launchPlan(input: PlanInput): LaunchPlan {
     detach: spec.workspace?.mode === 'copy' ? [RUN_MOUNT, LOWER_MOUNT] : [RUN_MOUNT],
     bwrap: input.bwrapPath,
     args: bwrapArgs({ terminal: input.io.terminal !== undefined }),
-    seccomp: Buffer.from(input.seccomp).toString('base64'),
+    seccomp: input.seccomp,
     init: INIT_PATH,
     spec: {
       argv: spec.command,
@@ -65,15 +66,15 @@ function stageFolder(): string {
 }
 
 /** Folders and limits every sandbox has, whatever its root. */
-function ownSteps({ spec, helperPath, identity }: PlanInput): StageStep[] {
+function ownSteps({ spec, io, helperPath, identity }: PlanInput): StageStep[] {
   const { permissions } = spec
   const dir = (target: string): StageStep => ({ kind: 'dir', target, mode: 0o755 })
   return [
     ...['etc', 'etc/ssl', 'home', 'media', 'mnt', 'opt', 'root', 'run', 'srv', 'var', OWN_FOLDER].map((name) => dir(name)),
     // bubblewrap needs both to start; it mounts the sandbox's own over them.
     { kind: 'bind', source: '/proc', target: 'proc' },
-    // In a user namespace of our own the mounts below a folder cannot be taken from it.
-    { kind: 'bind', source: '/dev', target: 'dev', shallow: identity.dropTo !== undefined, devices: true },
+    // In a user namespace of our own the mounts below a folder cannot be taken from it. bubblewrap looks for the terminal below it.
+    { kind: 'bind', source: '/dev', target: 'dev', shallow: identity.dropTo !== undefined && io.terminal === undefined, devices: true },
     { kind: 'bind', source: '@run', target: RUN_MOUNT },
     { kind: 'file', target: EMPTY_PATH.slice(1), data: '', mode: 0o444 },
     { kind: 'tmpfs', target: SHARED_MEMORY_PATH.slice(1), mode: 0o1777, size: permissions.tmpBytes, noExec: true },

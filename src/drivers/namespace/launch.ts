@@ -45,7 +45,8 @@ type Child = ReturnType<typeof spawnHelper>
 function spawnHelper(helperPath: string, io: RunIo, controlRead: number, statusWrite: number) {
   const stdio = [io.stdin, io.stdout, io.stderr, controlRead, statusWrite] as const
   const terminal = io.terminal
-  if (terminal === undefined) return Bun.spawn([helperPath, 'launch'], { env: {}, cwd: '/', stdio: [...stdio] })
+  // Detached: a Ctrl-C at our terminal is ours to pass on; it must not end the helper before there is a command.
+  if (terminal === undefined) return Bun.spawn([helperPath, 'launch'], { env: {}, cwd: '/', stdio: [...stdio], detached: true })
   const child = Bun.spawn([helperPath, 'launch'], {
     env: {},
     cwd: '/',

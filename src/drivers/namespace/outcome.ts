@@ -3,8 +3,10 @@ import type { RunOutcome, RunSpec } from '../driver.ts'
 import type { StatusLine } from './plan.ts'
 
 const ENOENT = 2
+const ENOEXEC = 8
 const EACCES = 13
 const ENOTDIR = 20
+const EISDIR = 21
 const ENOSPC = 28
 const SIGKILL = 9
 
@@ -45,7 +47,7 @@ function startError(line: StatusLine, spec: RunSpec): AppError {
     case 'workdir':
       return new AppError('workdir_not_found', `cannot start in ${line.step}: ${detail}`)
     case 'lookup':
-      return new AppError('command_not_found', `${name}: command not found`)
+      return new AppError('command_not_found', name.includes('/') ? `${name}: no such file in the sandbox` : `${name}: command not found`)
     case 'exec':
       return execError(line, name, detail)
     default:
@@ -59,5 +61,11 @@ function execError(line: StatusLine, name: string, detail: string): AppError {
   if (line.errno === ENOENT || line.errno === ENOTDIR)
     return new AppError('command_not_executable', `${name}: its interpreter does not exist in the sandbox`)
   if (line.errno === EACCES) return new AppError('command_not_executable', `${name}: permission denied`)
+  if (line.errno === EISDIR) return new AppError('command_not_executable', `${name}: is a directory`, { fix: 'Name a program.' })
+  if (line.errno === ENOEXEC) {
+    return new AppError('command_not_executable', `${name}: neither a program of this machine nor a script that names its interpreter`, {
+      fix: 'Begin it with a line such as #!/bin/sh, or run it through its interpreter.',
+    })
+  }
   return new AppError('command_not_executable', `${name}: cannot be executed: ${detail}`)
 }

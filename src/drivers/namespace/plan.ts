@@ -30,12 +30,13 @@ export interface InitSpec {
 
 /** One step of building the sandbox's root below the stage. `target`, `within`, `lower`, `upper` are paths in it. */
 export interface StageStep {
-  readonly kind: 'bind' | 'tmpfs' | 'overlay' | 'dir' | 'file' | 'symlink' | 'remove' | 'copy' | 'read'
+  readonly kind: 'bind' | 'tmpfs' | 'overlay' | 'dir' | 'file' | 'symlink' | 'remove' | 'copy' | 'show' | 'showMatching'
   readonly target: string
   readonly within?: string
   readonly source?: string
   readonly readOnly?: boolean
   readonly map?: boolean
+  readonly exact?: boolean
   readonly shallow?: boolean
   readonly devices?: boolean
   readonly lower?: string
@@ -45,6 +46,7 @@ export interface StageStep {
   readonly mode?: number
   readonly owned?: boolean
   readonly data?: string
+  readonly prefixes?: readonly string[]
   readonly optional?: boolean
 }
 

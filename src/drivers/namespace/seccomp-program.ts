@@ -1,18 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { AppError } from '../../contract/errors.ts'
-import { compileSeccomp, compileSeccompFile } from '../../policy/seccomp/compile.ts'
+import { SECCOMP_PROGRAMS } from '../../policy/seccomp/programs.gen.ts'
 
-const BUILT_IN = ['default', 'moderate', 'restrictive', 'ai-agent'] as const
+type ProgramName = keyof typeof SECCOMP_PROGRAMS
 
-/** The filter program for a built-in profile or for a file. */
-export function seccompProgram(profile: string, arch: 'x64' | 'arm64'): Uint8Array {
-  const builtIn = BUILT_IN.find((name) => name === profile)
-  if (builtIn !== undefined) return compileSeccomp(builtIn, arch)
+/** The filter program for a built-in profile or for a file, base64. Errors: `config_invalid`. */
+export async function seccompProgram(profile: string, arch: 'x64' | 'arm64'): Promise<string> {
+  const name = `${profile}/${arch}`
+  // The cast is true because the line before it looked.
+  if (Object.hasOwn(SECCOMP_PROGRAMS, name)) return SECCOMP_PROGRAMS[name as ProgramName]
   let text: string
   try {
     text = readFileSync(profile, 'utf8')
   } catch (error) {
     throw new AppError('config_invalid', `cannot read the seccomp file ${profile}`, { cause: error })
   }
-  return compileSeccompFile(text, profile, arch)
+  const { compileSeccompFile } = await import('../../policy/seccomp/compile.ts')
+  return Buffer.from(compileSeccompFile(text, profile, arch)).toString('base64')
 }

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { WorkspaceView } from '../driver.ts'
 import { OWN_FOLDER } from './host-root.ts'
 import type { StageStep } from './plan.ts'
@@ -31,7 +32,7 @@ const moveFromRun = (name: string): StageStep => ({ kind: 'bind', source: `@run/
 function copyView(view: WorkspaceView, overlay: boolean): StageStep[] {
   const base: StageStep[] = overlay
     ? [
-        { kind: 'bind', source: view.hostPath, target: LOWER_MOUNT, readOnly: true, map: true },
+        { kind: 'bind', source: view.hostPath, target: LOWER_MOUNT, readOnly: true, map: true, exact: true },
         { kind: 'overlay', target: TARGET, lower: LOWER_MOUNT, upper: RUN_MOUNT },
       ]
     : [
@@ -56,17 +57,22 @@ function copyView(view: WorkspaceView, overlay: boolean): StageStep[] {
 
 /** The real files. What would run on the host later is read-only; sockets and FIFOs are covered by an empty file. */
 function mountView(view: WorkspaceView): StageStep[] {
+  const own = (path: string, readOnly: boolean): StageStep => ({
+    kind: 'bind',
+    source: `${view.hostPath}/${path}`,
+    within: TARGET,
+    target: path,
+    readOnly,
+    map: true,
+    exact: true,
+    optional: true,
+  })
+  // A mount can be carried away with the folder it is in, and a new folder put there; a folder that is itself one cannot.
+  const pinned = [...new Set(view.readOnly.map((path) => dirname(path)))].filter((path) => path !== '.').toSorted()
   return [
-    { kind: 'bind', source: view.hostPath, target: TARGET, map: true },
-    ...view.readOnly.map((path): StageStep => ({
-      kind: 'bind',
-      source: `${view.hostPath}/${path}`,
-      within: TARGET,
-      target: path,
-      readOnly: true,
-      map: true,
-      optional: true,
-    })),
+    { kind: 'bind', source: view.hostPath, target: TARGET, map: true, exact: true },
+    ...pinned.map((path) => own(path, false)),
+    ...view.readOnly.map((path) => own(path, true)),
     ...view.hidden.map((path): StageStep => ({
       kind: 'bind',
       source: '@run/empty',

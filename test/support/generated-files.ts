@@ -1,0 +1,23 @@
+import { compileSeccomp } from '../../src/policy/seccomp/compile.ts'
+import { SECCOMP_PROFILE_NAMES } from '../../src/policy/seccomp/profiles.ts'
+
+/** The generated files of the source tree: path from the root, and content. */
+export function generatedFiles(): Readonly<Record<string, string>> {
+  return { 'src/policy/seccomp/programs.gen.ts': seccompPrograms() }
+}
+
+function seccompPrograms(): string {
+  const rows = SECCOMP_PROFILE_NAMES.flatMap((name) =>
+    (['x64', 'arm64'] as const).map((arch) => `  '${name}/${arch}': '${Buffer.from(compileSeccomp(name, arch)).toString('base64')}',`),
+  )
+  return [
+    '/**',
+    ' * The built-in seccomp programs, base64, by profile and architecture. Compiling one costs a run 2 ms, so they are kept',
+    ' * compiled. Written by `npm run gen` from the lists in `profiles.ts`; never edited by hand.',
+    ' */',
+    'export const SECCOMP_PROGRAMS = {',
+    ...rows,
+    '} as const',
+    '',
+  ].join('\n')
+}
