@@ -5,6 +5,9 @@ import type { RunOutcome, RunSpec } from '../drivers/driver.ts'
 
 const SIGKILL = 9
 const SIGINT = 2
+const SIGPIPE = 13
+/** Ends that the user caused and expects, so that a sentence would only disturb: Ctrl-C, and `| head`. */
+const UNREMARKABLE: readonly number[] = [SIGINT, SIGPIPE]
 
 /** The exit status a shell would report for an outcome. */
 export function exitCodeOfOutcome(outcome: RunOutcome): number {
@@ -35,7 +38,7 @@ export function sentencesAbout(outcome: RunOutcome, spec: RunSpec, durationMs: n
       `killed: out of memory at the limit of ${formatByteSize(spec.permissions.memoryBytes)}${peak}. Give it more with --memory.`,
     )
   }
-  if (outcome.ended === 'signaled' && outcome.signal !== undefined && outcome.signal !== SIGINT) {
+  if (outcome.ended === 'signaled' && outcome.signal !== undefined && !UNREMARKABLE.includes(outcome.signal)) {
     sentences.push(`the command was ended by ${signalName(outcome.signal)}.`)
   }
   if ((outcome.changedFiles ?? 0) > 0) {

@@ -22,11 +22,12 @@ export async function runWithIo(request: RunRequest, options: RunOptions, contex
     const { runOnTerminal } = await import('./terminal.ts')
     return (await runOnTerminal(operations, request, onNotice)).exitCode
   }
-  const streams = openStreams(options.json)
-  const signals = forwardSignals()
+  const isReady = context.stdin.isTTY ? (await import('../../lib/terminal-input.ts')).terminalInput(0) : undefined
+  const streams = openStreams(options.json, isReady)
+  const abort = new AbortController()
+  const signals = forwardSignals(() => abort.abort())
   let result: RunResult
   try {
-    const abort = new AbortController()
     result = await operations.run(
       request,
       { ...streams.descriptors, onNotice, onStarted: streams.onStarted, onSignalable: signals.connect },

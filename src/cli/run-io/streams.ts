@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, type Stats } from 'node:fs'
+import { AppError } from '../../contract/errors.ts'
 import { ignore } from '../../lib/ignore.ts'
 import { createPipe } from '../../lib/pipe.ts'
 import { Capture } from './capture.ts'
@@ -9,7 +10,7 @@ export interface Streams {
   readonly descriptors: { readonly stdin: number; readonly stdout: number; readonly stderr: number }
   /** To be called when the command holds its own copies. */
   readonly onStarted: () => void
-  /** Resolves when every byte of the command has been passed on. */
+  /** Resolves when every byte of the command has been passed on. Errors: `output_failed`, when some could not be. */
   readonly drained: () => Promise<void>
   /** What was captured, with `capture`. */
   readonly captured: () => { readonly stdout: string; readonly stderr: string; readonly truncated: boolean }
@@ -19,11 +20,11 @@ export interface Streams {
 /**
  * Pipes and /dev/null are handed to the command as they are, which costs nothing. Anything else stays here and is
  * copied through a pipe: a file could be reopened for more than it was opened for, a terminal could be typed into, a
- * socket or a folder leads out.
+ * socket or a folder leads out. `terminalIsReady` is asked before each read where stdin is a terminal.
  */
-export function openStreams(capture: boolean): Streams {
+export function openStreams(capture: boolean, terminalIsReady?: () => boolean): Streams {
   const inside: number[] = []
-  const outputs: Promise<void>[] = []
+  const outputs: Promise<Error | undefined>[] = []
   const captures = { stdout: new Capture(), stderr: new Capture() }
   const stopInput = new AbortController()
 
@@ -44,7 +45,7 @@ export function openStreams(capture: boolean): Streams {
     }
     const pipe = createPipe()
     inside.push(pipe.read)
-    void copyInto(0, pipe.write, stopInput.signal)
+    void copyInto(0, pipe.write, stopInput.signal, terminalIsReady)
     return pipe.read
   }
 
@@ -53,7 +54,10 @@ export function openStreams(capture: boolean): Streams {
   return {
     descriptors,
     onStarted,
-    drained: async () => void (await Promise.all(outputs)),
+    drained: async () => {
+      const failure = (await Promise.all(outputs)).find((error) => error !== undefined)
+      if (failure !== undefined) throw new AppError('output_failed', `cannot write the command's output: ${failure.message}`)
+    },
     captured: () => ({
       stdout: captures.stdout.text(),
       stderr: captures.stderr.text(),

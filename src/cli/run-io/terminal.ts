@@ -3,13 +3,20 @@ import type { RunRequest, RunResult, TerminalControl } from '../../contract/run.
 import { writeFully } from './copy.ts'
 import { forwardSignals } from './forward-signals.ts'
 
+/** How long a command may go on after its user's terminal was closed, in ms. Nobody can see or reach it any more. */
+const AFTER_HANGUP_MS = 2_000
+
 /**
  * Runs a command on a private terminal and copies bytes between it and the user's, which is raw meanwhile: Ctrl-C and
  * Ctrl-Z are bytes that the private terminal turns into signals. The user's terminal is restored on every way out.
  */
 export async function runOnTerminal(operations: Operations, request: RunRequest, onNotice: (text: string) => void): Promise<RunResult> {
   const screen = new UserTerminal()
-  const signals = forwardSignals()
+  const abort = new AbortController()
+  const giveUp = (): void => abort.abort()
+  const signals = forwardSignals(giveUp, (signal) => {
+    if (signal === 'SIGHUP') setTimeout(giveUp, AFTER_HANGUP_MS).unref()
+  })
   const notices: string[] = []
   try {
     return await operations.run(
@@ -24,7 +31,7 @@ export async function runOnTerminal(operations: Operations, request: RunRequest,
         // A line in the middle of a full-screen program would spoil it.
         onNotice: (text) => (screen.raw ? notices.push(text) : onNotice(text)),
       },
-      new AbortController().signal,
+      abort.signal,
     )
   } finally {
     signals.stop()
