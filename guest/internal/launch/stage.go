@@ -112,6 +112,23 @@ func (b *builder) takeTrees() (string, error) {
 	return "", nil
 }
 
+func cloneTree(mount plan.Mount) (int, error) {
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_RECURSIVE)
+	if mount.Shallow {
+		flags &^= unix.AT_RECURSIVE
+	}
+	if !mount.Exact {
+		return unix.OpenTree(unix.AT_FDCWD, mount.Source, flags)
+	}
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
+	source, err := unix.Openat2(unix.AT_FDCWD, mount.Source, &how)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(source)
+	return unix.OpenTree(source, "", flags|unix.AT_EMPTY_PATH)
+}
+
 func (b *builder) setAttributes(tree int, mount plan.Mount) error {
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID}
 	if !mount.Devices {
