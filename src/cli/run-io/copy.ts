@@ -1,4 +1,4 @@
-import { closeSync, read, write, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, read, write, writeSync } from 'node:fs'
 import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
 
@@ -9,49 +9,67 @@ const NOT_READY_PAUSE_MS = 2
 const TERMINAL_PAUSE_MS = 20
 
 /**
- * Copies a command's output until its end, into a descriptor or a function, and closes the reading side. When the
- * reader of our output is gone, the copy ends, and the command meets a closed pipe as it would without us. When our
+ * Copies a command's output from a pipe until its end, into a descriptor or a function, and closes the reading side. When
+ * the reader of our output is gone, the copy ends, and the command meets a closed pipe as it would without us. When our
  * output takes no more for another reason (a full disk), the rest is read and dropped, and the error is the result.
  */
 export async function copyFrom(source: number, target: number | ((bytes: Uint8Array) => void)): Promise<Error | undefined> {
   let failure: Error | undefined
   try {
-    const buffer = Buffer.allocUnsafe(CHUNK)
-    for (;;) {
-      const size = await readSome(source, buffer)
-      if (size === 0) return failure
+    for await (const bytes of streamOf(source)) {
       if (failure !== undefined) continue
-      const bytes = buffer.subarray(0, size)
       if (typeof target === 'function') target(bytes)
       else failure = await writeAll(target, bytes)
       if (isErrno(failure, 'EPIPE', 'EIO', 'ECONNRESET')) return undefined
     }
+    return failure
   } finally {
     closeSync(source)
   }
 }
 
-/**
- * Copies our input into a command until either side ends, and closes the writing side. The command that stops reading
- * ends the copy. With `isReady` nothing is read before it says so.
- */
-export async function copyInto(source: number, target: number, signal: AbortSignal, isReady?: () => boolean): Promise<void> {
-  const buffer = Buffer.allocUnsafe(CHUNK)
+/** Copies our input into a command's pipe until either side ends, and closes that. A command that stops reading ends the copy. */
+export async function copyInto(source: AsyncIterable<Uint8Array>, target: number, signal: AbortSignal): Promise<void> {
+  // A second, non-blocking opening: a command that does not read must not hold one of the few threads for blocking calls.
+  const fd = openSync(`/proc/self/fd/${target}`, constants.O_WRONLY | constants.O_NONBLOCK)
+  closeSync(target)
   try {
-    while (!signal.aborted) {
-      if (isReady?.() === false) {
-        await pause(TERMINAL_PAUSE_MS)
-        continue
-      }
-      const size = await readSome(source, buffer)
-      // oxlint-disable-next-line no-unmodified-loop-condition -- the signal changes while we wait
-      if (size === 0 || signal.aborted) return
-      if ((await writeAll(target, buffer.subarray(0, size))) !== undefined) return
+    for await (const bytes of source) {
+      if (signal.aborted || (await writeAll(fd, bytes, signal)) !== undefined) return
     }
   } catch (error) {
     ignore(error, 'our input cannot be read: there is no more')
   } finally {
-    closeSync(target)
+    closeSync(fd)
+  }
+}
+
+/** The bytes of a pipe or socket as they come, without holding a thread while there are none. Leaves the descriptor open. */
+export function streamOf(fd: number): AsyncIterable<Uint8Array> {
+  return Bun.file(fd).stream()
+}
+
+/** The bytes of a file, from where it stands. */
+export async function* readFileFrom(fd: number): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.allocUnsafe(CHUNK)
+  for (;;) {
+    const size = await readSome(fd, buffer)
+    if (size === 0) return
+    yield buffer.subarray(0, size)
+  }
+}
+
+/** What is typed at a terminal. Nothing is read before `isReady` says so. */
+export async function* readTerminal(fd: number, isReady: () => boolean, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.allocUnsafe(CHUNK)
+  while (!signal.aborted) {
+    if (!isReady()) {
+      await pause(TERMINAL_PAUSE_MS)
+      continue
+    }
+    const size = await readSome(fd, buffer)
+    if (size === 0) return
+    yield buffer.subarray(0, size)
   }
 }
 
@@ -82,8 +100,8 @@ function readSome(fd: number, buffer: Buffer): Promise<number> {
 }
 
 /** Writes everything without holding up signals meanwhile; resolves with the error that made it impossible. */
-async function writeAll(fd: number, bytes: Uint8Array): Promise<Error | undefined> {
-  for (let sent = 0; sent < bytes.length;) {
+async function writeAll(fd: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Error | undefined> {
+  for (let sent = 0; sent < bytes.length && signal?.aborted !== true;) {
     const result = await writeSome(fd, bytes.subarray(sent))
     if (typeof result === 'number') sent += result
     else if (isErrno(result, 'EAGAIN')) await pause(NOT_READY_PAUSE_MS)

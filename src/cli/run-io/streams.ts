@@ -3,7 +3,7 @@ import { AppError } from '../../contract/errors.ts'
 import { ignore } from '../../lib/ignore.ts'
 import { createPipe } from '../../lib/pipe.ts'
 import { Capture } from './capture.ts'
-import { copyFrom, copyInto } from './copy.ts'
+import { copyFrom, copyInto, readFileFrom, readTerminal, streamOf } from './copy.ts'
 
 /** The three descriptors for a command, what copies their bytes, and how to end it. */
 export interface Streams {
@@ -38,14 +38,21 @@ export function openStreams(capture: boolean, terminalIsReady?: () => boolean): 
   }
   const input = (): number => {
     if (isSafe(0)) return 0
-    if (statOf(0)?.isDirectory() !== false) {
+    const info = statOf(0)
+    if (info === undefined || info.isDirectory()) {
       const nothing = openSync('/dev/null', 'r')
       inside.push(nothing)
       return nothing
     }
     const pipe = createPipe()
     inside.push(pipe.read)
-    void copyInto(0, pipe.write, stopInput.signal, terminalIsReady)
+    const { signal } = stopInput
+    const ownInput = info.isSocket()
+      ? streamOf(0)
+      : terminalIsReady === undefined
+        ? readFileFrom(0)
+        : readTerminal(0, terminalIsReady, signal)
+    void copyInto(ownInput, pipe.write, signal)
     return pipe.read
   }
 
