@@ -30,10 +30,29 @@ export interface Driver {
   readonly runOnce?: (spec: RunSpec, io: RunIo, signal: AbortSignal) => Promise<RunOutcome>
 
   /**
+   * Begins a run before it is known what will run, so that the two happen at once. Optional: `runOnce` does the same by
+   * itself. The run that is returned must be used or discarded, once. Errors: those of `runOnce`, from `run`.
+   */
+  readonly prepareRun?: (io: RunIo, place: RunPlace) => PreparedRun
+
+  /**
    * Removes what runs of a crashed process left: run directories, cgroups. Never touches a live run.
    * Idempotent; resolves with the number of runs cleaned.
    */
   recover(signal: AbortSignal): Promise<number>
+}
+
+/** What is known of a run before everything is decided. */
+export interface RunPlace {
+  /** Where the caller stands; undefined when it no longer exists. */
+  readonly cwd: string | undefined
+}
+
+/** A run that has begun. */
+export interface PreparedRun {
+  readonly run: (spec: RunSpec, signal: AbortSignal) => Promise<RunOutcome>
+  /** Takes everything back; resolves when nothing is left. */
+  readonly discard: () => Promise<void>
 }
 
 /** What a driver is and enforces. The conformance suite attacks each claim from inside a sandbox. */

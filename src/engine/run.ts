@@ -2,11 +2,13 @@ import type { ResolvedConfig } from '../contract/config.ts'
 import { AppError, isAppError } from '../contract/errors.ts'
 import type { AuditSink } from '../contract/events.ts'
 import type { RunIo, RunRequest, RunResult } from '../contract/run.ts'
-import type { Driver, RunOutcome, RunSpec } from '../drivers/driver.ts'
+import type { Driver, PreparedRun, RunOutcome, RunSpec } from '../drivers/driver.ts'
+import { missingCommandHint } from '../images/detect/missing-command-hint.ts'
 import { ignore } from '../lib/ignore.ts'
 import { checkCommand } from '../policy/commands.ts'
 import { checkIsolation } from '../policy/isolation.ts'
 import { type Machine, type ResolvedPermissions, resolvePermissions } from '../policy/permissions.ts'
+import { Recovery } from './recovery.ts'
 import { exitCodeOfOutcome, sentencesAbout } from './run-report.ts'
 import { insideDirectory, sandboxEnvironment } from './run-inputs.ts'
 import type { WorkspaceChoice } from './workspace/describe.ts'
@@ -27,30 +29,53 @@ export interface RunDeps {
   readonly firstTime: (key: string, scope?: string) => boolean
 }
 
+/** What was decided about a request: every check has passed. */
+interface Decided {
+  readonly spec: RunSpec
+  readonly workspace: WorkspaceChoice
+  /** Sentences for before the command's own output. */
+  readonly notices: readonly string[]
+}
+
 /**
- * One command in a sandbox, from the request to the report. The order matters: what refuses comes before what costs,
- * and nothing exists on the machine before every check has passed.
+ * One command in a sandbox, from the request to the report. The driver begins with what every sandbox has while the rest
+ * is decided; nothing of the request's own happens before every check has passed.
  */
 export async function run(deps: RunDeps, request: RunRequest, io: RunIo, signal: AbortSignal): Promise<RunResult> {
+  const driver = await deps.chooseDriver(request.backend)
+  const recovery = new Recovery(driver, signal)
+  const prepared = prepare(driver, recovery.during(io), request)
+  let decided: Decided
+  try {
+    decided = await decide(deps, driver, request)
+  } catch (error) {
+    await prepared.discard()
+    throw error
+  }
+  decided.notices.forEach((text) => io.onNotice(text))
+  const started = deps.now()
+  const outcome = await runRecorded(deps, prepared, decided.spec, request, signal)
+  const durationMs = deps.now() - started
+  await recovery.done()
+  return report(deps, io, decided, outcome, { backend: driver.name, durationMs })
+}
+
+async function decide(deps: RunDeps, driver: Driver, request: RunRequest): Promise<Decided> {
   const config = await deps.loadConfig(request)
   const resolved = resolvePermissions(request, config, deps.machine)
   await refuseBlockedCommand(deps, request, config)
-  const driver = await deps.chooseDriver(request.backend)
   const tooWeak = checkIsolation({ name: driver.name, isolation: driver.facts.isolation }, config.minIsolation)
   if (tooWeak !== undefined) throw tooWeak
   const workspace = await deps.describeWorkspace(resolved.permissions.workspace, request.cwd)
-  const spec = specOf(deps, request, config, resolved, workspace)
-  const notices = noticesBefore(deps, config, resolved, workspace)
-  notices.forEach((text) => io.onNotice(text))
-  const started = deps.now()
-  const outcome = await runRecorded(deps, driver, spec, io, signal)
-  const durationMs = deps.now() - started
-  const result = resultOf(spec, outcome, durationMs, driver.name)
-  sentencesAbout(outcome, spec, durationMs).forEach((text) => io.onNotice(text))
-  const after = workspace.noticeAfter?.()
-  if (after !== undefined) io.onNotice(after)
-  await record(deps, io, spec, driver.name, result.exitCode, durationMs)
-  return result
+  return { spec: specOf(deps, request, config, resolved, workspace), workspace, notices: noticesBefore(deps, config, resolved, workspace) }
+}
+
+/** Begins a run with a driver that can, and stands in for one that cannot. */
+function prepare(driver: Driver, io: RunIo, request: RunRequest): PreparedRun {
+  const { runOnce } = driver
+  if (driver.prepareRun !== undefined) return driver.prepareRun(io, { cwd: request.cwd })
+  if (runOnce !== undefined) return { run: (spec, signal) => runOnce(spec, io, signal), discard: async () => undefined }
+  throw new AppError('backend_unavailable', `backend "${driver.name}" cannot run single commands`)
 }
 
 async function refuseBlockedCommand(deps: RunDeps, request: RunRequest, config: ResolvedConfig): Promise<void> {
@@ -104,27 +129,46 @@ function noticesBefore(deps: RunDeps, config: ResolvedConfig, resolved: Resolved
   return notices
 }
 
-/** Runs the driver and puts a failure of ours into the audit log before it goes on. */
-async function runRecorded(deps: RunDeps, driver: Driver, spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> {
-  if (driver.runOnce === undefined) throw new AppError('backend_unavailable', `backend "${driver.name}" cannot run single commands`)
-  let recovering: Promise<unknown> = Promise.resolve()
-  const onStarted = (): void => {
-    io.onStarted?.()
-    // What a crashed run left is removed while this one works, so that it costs no time.
-    recovering = driver.recover(signal).catch((error: unknown) => ignore(error, 'the next run tries again'))
-  }
+/** Runs, and puts a failure of ours into the audit log before it goes on. */
+async function runRecorded(
+  deps: RunDeps,
+  prepared: PreparedRun,
+  spec: RunSpec,
+  request: RunRequest,
+  signal: AbortSignal,
+): Promise<RunOutcome> {
   try {
-    const outcome = await driver.runOnce(spec, { ...io, onStarted }, signal)
-    await recovering
-    return outcome
+    return await prepared.run(spec, signal)
   } catch (error) {
     try {
       await deps.audit.append({ type: 'sandbox_error', name: spec.id, error: isAppError(error) ? error.code : 'internal' })
     } catch (second) {
       ignore(second, 'the first failure is the one to report')
     }
-    throw error
+    throw withImageHint(error, request)
   }
+}
+
+/** A command that is not here may be in an image: the fix says in which. */
+function withImageHint(error: unknown, request: RunRequest): unknown {
+  if (!isAppError(error, 'command_not_found')) return error
+  const hint = missingCommandHint(request.command[0] ?? '')
+  return hint === undefined ? error : new AppError('command_not_found', error.message, { cause: error, fix: hint })
+}
+
+async function report(
+  deps: RunDeps,
+  io: RunIo,
+  { spec, workspace }: Decided,
+  outcome: RunOutcome,
+  { backend, durationMs }: { readonly backend: string; readonly durationMs: number },
+): Promise<RunResult> {
+  const result = resultOf(spec, outcome, durationMs, backend)
+  sentencesAbout(outcome, spec, durationMs).forEach((text) => io.onNotice(text))
+  const after = workspace.noticeAfter?.()
+  if (after !== undefined) io.onNotice(after)
+  await record(deps, io, spec, result)
+  return result
 }
 
 function resultOf(spec: RunSpec, outcome: RunOutcome, durationMs: number, backend: string): RunResult {
@@ -142,16 +186,16 @@ function resultOf(spec: RunSpec, outcome: RunOutcome, durationMs: number, backen
 }
 
 /** The command has run; a log that cannot be written is worth a sentence, not the command's exit status. */
-async function record(deps: RunDeps, io: RunIo, spec: RunSpec, backend: string, exitCode: number, durationMs: number): Promise<void> {
+async function record(deps: RunDeps, io: RunIo, spec: RunSpec, result: RunResult): Promise<void> {
   try {
     await deps.audit.append({
       type: 'command_executed',
       sandbox: spec.id,
       command: spec.command,
-      exit_code: exitCode,
-      backend,
-      profile: spec.permissions.profile,
-      duration_ms: Math.round(durationMs),
+      exit_code: result.exitCode,
+      backend: result.backend,
+      profile: result.profile,
+      duration_ms: Math.round(result.durationMs),
     })
   } catch (error) {
     if (!isAppError(error, 'audit_write_failed')) throw error

@@ -25,23 +25,35 @@ const (
 	seccompFD = 7
 )
 
-// Main runs the plan from the control descriptor. It returns only on failure.
+// Main carries out prologue and plan from the control descriptor. It returns only on failure.
 func Main() int {
 	// Modes are what the plan says, whatever our caller's mask.
 	unix.Umask(0)
-	work, text, err := plan.Read()
-	if err != nil {
-		return status.Fail("launch", "plan", err)
-	}
-	if err := dieWithParent(work.ParentPID); err != nil {
+	if err := dieWithParent(); err != nil {
 		return status.Fail("launch", "parent", err)
 	}
-	if work.OwnSession {
-		// The caller's terminal must not be ours, and its Ctrl-C reaches the command through the caller. EPERM: we were
-		// started as the leader of a session already.
-		if _, err := unix.Setsid(); err != nil && err != unix.EPERM {
-			return status.Fail("launch", "session", err)
-		}
+	if os.Getuid() != 0 {
+		return enterUserNamespace()
+	}
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return status.Fail("launch", "mount namespace", err)
+	}
+	return build()
+}
+
+// build makes the mounts, gives up what privileges we have and becomes bubblewrap.
+func build() int {
+	var prologue plan.Prologue
+	if err := plan.Read(&prologue); err != nil {
+		return refuse("prologue", err)
+	}
+	b, step, err := beginStage(prologue)
+	if err != nil {
+		return status.Fail("launch", step, err)
+	}
+	var work plan.Plan
+	if err := plan.Read(&work); err != nil {
+		return refuse("plan", err)
 	}
 	if err := joinCgroups(work.CgroupProcs); err != nil {
 		return status.Fail("launch", "cgroup", err)
@@ -49,42 +61,44 @@ func Main() int {
 	if err := setLimits(work.Limits); err != nil {
 		return status.Fail("launch", "limits", err)
 	}
-	if work.DropTo == nil {
-		return enterUserNamespace(text)
-	}
-	return build(work)
-}
-
-// build makes the mounts, gives up root and becomes bubblewrap.
-func build(work *plan.Plan) int {
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return status.Fail("launch", "mount namespace", err)
-	}
-	if step, err := buildStage(work); err != nil {
+	if step, err := b.finish(&work); err != nil {
 		return status.Fail("launch", step, err)
 	}
-	if err := shareStreams(*work.DropTo, !work.OwnSession); err != nil {
-		return status.Fail("launch", "streams", err)
+	if step, err := dropPrivileges(&work); err != nil {
+		return status.Fail("launch", step, err)
 	}
-	if err := drop(*work.DropTo); err != nil {
-		return status.Fail("launch", "drop root", err)
-	}
-	// Changing identity clears the death signal.
-	if err := dieWithParent(work.ParentPID); err != nil {
-		return status.Fail("launch", "parent", err)
-	}
-	return becomeBubblewrap(work)
+	return becomeBubblewrap(&work)
 }
 
-// dieWithParent asks for SIGKILL when the parent dies, and finds out whether it died before we asked.
-func dieWithParent(parent int) error {
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return err
+// refuse ends quietly when the host changed its mind, and with a report otherwise.
+func refuse(step string, err error) int {
+	if errors.Is(err, plan.ErrDiscarded) {
+		return 125
 	}
-	if parent != 0 && os.Getppid() != parent {
-		return errors.New("the process that started us is gone")
+	return status.Fail("launch", step, err)
+}
+
+func dropPrivileges(work *plan.Plan) (string, error) {
+	if os.Getuid() != 0 {
+		return "drop capabilities", dropCapabilities()
 	}
-	return nil
+	if work.DropTo == nil {
+		return "drop root", errors.New("no identity to drop to")
+	}
+	if err := shareStreams(*work.DropTo, work.Terminal); err != nil {
+		return "streams", err
+	}
+	if err := drop(*work.DropTo); err != nil {
+		return "drop root", err
+	}
+	// Changing identity clears the death signal.
+	return "parent", dieWithParent()
+}
+
+// dieWithParent asks for SIGKILL when the parent dies. If it died before, the control descriptor has ended, which nobody
+// down to process 1 survives.
+func dieWithParent() error {
+	return unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 }
 
 func joinCgroups(files []string) error {

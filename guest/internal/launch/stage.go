@@ -10,45 +10,57 @@ import (
 	"golang.org/x/sys/unix"
 
 	"agentkernel/guest/internal/plan"
+	"agentkernel/guest/internal/status"
 )
 
 // builder is the state of making one stage.
 type builder struct {
+	stage string
+	// work is the plan, nil during the prologue.
 	work *plan.Plan
-	// mounts are the steps of the plan with those that show host files worked out.
-	mounts []plan.Mount
-	stage  string
-	// trees are detached copies of the bind sources by index of the step, taken before the stage covers anything.
-	trees map[int]int
 	// idMap is a user namespace that holds the id map, -1 until needed.
 	idMap int
+	// unmapped is set when the project's file system cannot be id-mapped: then it is copied.
+	unmapped bool
 }
 
-// buildStage makes the mount tree private, mounts the stage and does every step. On failure it names the step.
-func buildStage(work *plan.Plan) (string, error) {
+// beginStage makes the mount tree private, mounts the stage and does the steps of the prologue. On failure it names the
+// step.
+func beginStage(prologue plan.Prologue) (*builder, string, error) {
+	b := &builder{stage: prologue.Stage, idMap: -1}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return "private mounts", err
+		return nil, "private mounts", err
 	}
-	mounts, err := expand(work.Mounts)
+	mounts, err := expand(prologue.Mounts)
 	if err != nil {
-		return "look at the host", err
-	}
-	b := &builder{work: work, mounts: mounts, stage: work.Stage, trees: map[int]int{}, idMap: -1}
-	if step, err := b.takeTrees(); err != nil {
-		return step, err
+		return nil, "look at the host", err
 	}
 	if err := unix.Mount("tmpfs", b.stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=16m"); err != nil {
-		return "stage", err
+		return nil, "stage", err
 	}
-	for i, mount := range b.mounts {
-		if err := b.apply(i, mount); err != nil {
+	step, err := b.applyAll(mounts)
+	return b, step, err
+}
+
+// finish does the steps of the plan and makes the stage the root.
+func (b *builder) finish(work *plan.Plan) (string, error) {
+	b.work = work
+	if step, err := b.applyAll(work.Mounts); err != nil {
+		return step, err
+	}
+	return b.becomeRoot()
+}
+
+func (b *builder) applyAll(mounts []plan.Mount) (string, error) {
+	for _, mount := range mounts {
+		if err := b.apply(mount); err != nil {
 			if mount.Optional && (absentWithin(err) || (mount.Within == "" && absent(err))) {
 				continue
 			}
 			return mount.Kind + " " + mount.Target, err
 		}
 	}
-	return b.becomeRoot()
+	return "", nil
 }
 
 // becomeRoot makes the stage the root of this mount namespace and lets go of everything else: from here on the host's
@@ -91,25 +103,17 @@ func absentWithin(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
-// takeTrees clones every bind source while all of the host is still in sight.
-func (b *builder) takeTrees() (string, error) {
-	for i, mount := range b.mounts {
-		if mount.Kind != "bind" {
-			continue
-		}
-		tree, err := cloneTree(mount)
-		if err != nil {
-			if mount.Optional && absent(err) {
-				continue
-			}
-			return "bind " + mount.Source, err
-		}
-		if err := b.setAttributes(tree, mount); err != nil {
-			return "bind " + mount.Source, err
-		}
-		b.trees[i] = tree
+// take clones a bind source with the attributes it is shown with.
+func (b *builder) take(mount plan.Mount) (int, error) {
+	tree, err := cloneTree(mount)
+	if err != nil {
+		return -1, err
 	}
-	return "", nil
+	if err := b.setAttributes(tree, mount); err != nil {
+		_ = unix.Close(tree)
+		return -1, err
+	}
+	return tree, nil
 }
 
 func cloneTree(mount plan.Mount) (int, error) {
@@ -140,7 +144,7 @@ func (b *builder) setAttributes(tree int, mount plan.Mount) error {
 	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
 		return fmt.Errorf("set attributes: %w", err)
 	}
-	if !mount.Map || len(b.work.IDMap) == 0 {
+	if !mount.Map || b.work == nil || len(b.work.IDMap) == 0 {
 		return nil
 	}
 	if b.idMap < 0 {
@@ -151,15 +155,21 @@ func (b *builder) setAttributes(tree int, mount plan.Mount) error {
 		b.idMap = fd
 	}
 	mapped := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(b.idMap)}
-	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &mapped); err != nil {
-		return fmt.Errorf("id map: %w", err)
+	err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &mapped)
+	if err != nil && mount.ReadOnly {
+		// Not every file system can. What is only looked at is then seen as it is; the project is copied (see overlay).
+		b.unmapped = true
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("this file system cannot show its files as the sandbox's own: %w", err)
 	}
 	return nil
 }
 
-func (b *builder) apply(index int, mount plan.Mount) error {
+func (b *builder) apply(mount plan.Mount) error {
 	if mount.Within != "" {
-		return b.applyWithin(index, mount)
+		return b.applyWithin(mount)
 	}
 	target := path.Join(b.stage, mount.Target)
 	switch mount.Kind {
@@ -170,13 +180,11 @@ func (b *builder) apply(index int, mount plan.Mount) error {
 	case "symlink":
 		return b.makeSymlink(target, mount)
 	case "bind":
-		return b.bind(index, target)
+		return b.bind(mount, target)
 	case "tmpfs":
 		return b.tmpfs(target, mount)
 	case "overlay":
 		return b.overlay(target, mount)
-	case "copy":
-		return copyTree(mount.Source, target, b.owner())
 	default:
 		return fmt.Errorf("unknown step %q", mount.Kind)
 	}
@@ -224,12 +232,13 @@ func (b *builder) makeSymlink(target string, mount plan.Mount) error {
 	return b.own(target, mount)
 }
 
-// bind moves the clone that was taken at the start to its place, which is made to fit: a folder or a file.
-func (b *builder) bind(index int, target string) error {
-	tree, ok := b.trees[index]
-	if !ok {
-		return unix.ENOENT
+// bind puts a clone of its source in place, which is made to fit: a folder or a file.
+func (b *builder) bind(mount plan.Mount, target string) error {
+	tree, err := b.take(mount)
+	if err != nil {
+		return err
 	}
+	defer unix.Close(tree)
 	var info unix.Stat_t
 	if err := unix.Fstat(tree, &info); err != nil {
 		return err
@@ -241,10 +250,7 @@ func (b *builder) bind(index int, target string) error {
 	} else if err := os.WriteFile(target, nil, 0o644); err != nil {
 		return err
 	}
-	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return err
-	}
-	return unix.Close(tree)
+	return unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
 func (b *builder) tmpfs(target string, mount plan.Mount) error {
@@ -266,7 +272,8 @@ func (b *builder) tmpfs(target string, mount plan.Mount) error {
 }
 
 // overlay stacks a private upper layer over a folder of the host. Redirects and indexes stay off: both would make the
-// kernel follow attributes that the workload can write into the upper layer.
+// kernel follow attributes that the workload can write into the upper layer. Where there is no overlay for us, the files
+// are copied into the upper layer, and the host is told.
 func (b *builder) overlay(target string, mount plan.Mount) error {
 	if err := os.MkdirAll(target, 0o755); err != nil {
 		return err
@@ -279,5 +286,15 @@ func (b *builder) overlay(target string, mount plan.Mount) error {
 	} else {
 		options += ",redirect_dir=nofollow,index=off,metacopy=off"
 	}
-	return unix.Mount("overlay", target, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
+	if !b.unmapped && !mount.NoOverlay {
+		err := unix.Mount("overlay", target, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
+		if err == nil || errors.Is(err, unix.ENOSPC) {
+			return err
+		}
+	}
+	if err := copyTree(lower, upper+"/upper", b.owner()); err != nil {
+		return err
+	}
+	status.Send(status.Line{Copied: true})
+	return unix.Mount(upper+"/upper", target, "", unix.MS_BIND, "")
 }

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,14 +16,11 @@ const StageTwo = "launch-in-user-namespace"
 
 // enterUserNamespace starts a copy of this program as the same user in a new user and mount namespace, where it may
 // mount, and waits for it. A Go program cannot enter a user namespace itself: it has several threads.
-func enterUserNamespace(planText []byte) int {
-	if err := memoryFile(specFD, "plan", planText); err != nil {
-		return status.Fail("launch", "plan", err)
-	}
+func enterUserNamespace() int {
 	uid, gid := os.Getuid(), os.Getgid()
 	child, err := syscall.ForkExec("/proc/self/exe", []string{"agentkernel-guest", StageTwo}, &syscall.ProcAttr{
 		Env:   []string{},
-		Files: []uintptr{0, 1, 2, plan.ControlFD, status.FD, specFD},
+		Files: []uintptr{0, 1, 2, plan.ControlFD, status.FD},
 		Sys: &syscall.SysProcAttr{
 			Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
 			UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
@@ -37,7 +33,7 @@ func enterUserNamespace(planText []byte) int {
 		return status.Fail("launch", "user namespace", err)
 	}
 	// The command's descriptors must not be held open by a process that only waits.
-	for fd := 0; fd <= seccompFD; fd++ {
+	for fd := 0; fd <= status.FD; fd++ {
 		_ = unix.Close(fd)
 	}
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
@@ -61,50 +57,17 @@ func waitFor(child int) int {
 	}
 }
 
-// MainInUserNamespace is the second stage: mount, give up the capabilities again, become bubblewrap.
+// MainInUserNamespace is the second stage: build, give up the capabilities again, become bubblewrap.
 func MainInUserNamespace() int {
-	text, err := readAll(specFD)
-	if err != nil {
-		return status.Fail("launch", "plan", err)
-	}
-	work, err := plan.Parse(text)
-	if err != nil {
-		return status.Fail("launch", "plan", err)
-	}
-	if step, err := buildStage(work); err != nil {
-		return status.Fail("launch", step, err)
-	}
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return status.Fail("launch", "drop capabilities", err)
-	}
-	if err := clearInheritable(); err != nil {
-		return status.Fail("launch", "drop capabilities", err)
-	}
-	return becomeBubblewrap(work)
+	return build()
 }
 
-// clearInheritable empties this thread's capability sets; bubblewrap refuses to start with any it did not expect.
-func clearInheritable() error {
+// dropCapabilities empties every set of this thread; bubblewrap refuses to start with any it did not expect.
+func dropCapabilities() error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return err
+	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
 	return unix.Capset(&header, &none[0])
-}
-
-func readAll(fd int) ([]byte, error) {
-	var info unix.Stat_t
-	if err := unix.Fstat(fd, &info); err != nil {
-		return nil, err
-	}
-	text := make([]byte, info.Size)
-	for read := 0; read < len(text); {
-		n, err := unix.Pread(fd, text[read:], int64(read))
-		if err != nil {
-			return nil, err
-		}
-		if n == 0 {
-			return nil, fmt.Errorf("ended after %d of %d bytes", read, len(text))
-		}
-		read += n
-	}
-	return text, unix.Close(fd)
 }

@@ -14,7 +14,7 @@ import (
 
 // applyWithin works below a folder whose content other people can change while we look at it. Each step opens the
 // parent without following a symlink and then acts by name below that descriptor, so that nothing outside is touched.
-func (b *builder) applyWithin(index int, mount plan.Mount) error {
+func (b *builder) applyWithin(mount plan.Mount) error {
 	root, err := unix.Open(path.Join(b.stage, mount.Within), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (b *builder) applyWithin(index int, mount plan.Mount) error {
 		}
 		return b.createFile(parent, name, mount)
 	case "bind":
-		return b.coverWithTree(index, parent, name)
+		return b.coverWithTree(mount, parent, name)
 	default:
 		return fmt.Errorf("unknown step %q below %s", mount.Kind, mount.Within)
 	}
@@ -69,15 +69,13 @@ func (b *builder) createFile(parent int, name string, mount plan.Mount) error {
 }
 
 // coverWithTree mounts a clone over an existing name.
-func (b *builder) coverWithTree(index, parent int, name string) error {
-	tree, ok := b.trees[index]
-	if !ok {
-		return unix.ENOENT
-	}
-	if err := moveOver(tree, parent, name); err != nil {
+func (b *builder) coverWithTree(mount plan.Mount, parent int, name string) error {
+	tree, err := b.take(mount)
+	if err != nil {
 		return err
 	}
-	return unix.Close(tree)
+	defer unix.Close(tree)
+	return moveOver(tree, parent, name)
 }
 
 // coverWithText mounts a read-only file of ours over an existing name.

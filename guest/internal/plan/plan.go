@@ -1,35 +1,41 @@
-// Package plan is the work order the host gives to the launch helper: a 4-byte little-endian length, then JSON, on
-// descriptor 3. What follows on that descriptor belongs to process 1 (see package pidone).
+// Package plan is the work order the host gives to the launch helper on descriptor 3: two messages, the prologue and the
+// plan, each a 4-byte little-endian length and then JSON. What follows there belongs to process 1 (see package pidone).
 package plan
 
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"syscall"
 )
 
-// ControlFD carries the plan and, after it, control messages for process 1.
+// ControlFD carries prologue and plan and, after them, control messages for process 1.
 const ControlFD = 3
 
 // maxBytes bounds a plan; arguments of a command may hold a few megabytes.
 const maxBytes = 64 << 20
 
-// Plan is everything that happens between the host and bubblewrap. The host has checked it; the helper only obeys.
+// Prologue is what every sandbox has. It comes first, so that the helper works while the host still decides on the rest.
+type Prologue struct {
+	// Stage is an existing directory that a private tmpfs is mounted over, which then becomes the root. It is never above
+	// anything that a later step shows.
+	Stage string `json:"stage"`
+	// Mounts are done in order, below Stage.
+	Mounts []Mount `json:"mounts"`
+}
+
+// Plan is everything else that happens between the host and bubblewrap. The host has checked it; the helper only obeys.
 type Plan struct {
-	// ParentPID is the process that started us; when it is gone already, nothing is started.
-	ParentPID int `json:"parentPid"`
-	// OwnSession leaves the caller's session; false when a private terminal controls ours.
-	OwnSession bool `json:"ownSession"`
 	// CgroupProcs are the files that "0" is written to, one for each controller.
 	CgroupProcs []string `json:"cgroupProcs"`
 	// Limits are resource limits set before anything else, by number.
 	Limits []Limit `json:"limits"`
-	// Stage is an existing directory that a private tmpfs is mounted over, which then becomes the root.
-	Stage string `json:"stage"`
-	// Mounts are done in order, below Stage.
+	// Mounts are done in order, after those of the prologue.
 	Mounts []Mount `json:"mounts"`
+	// Terminal means that the streams are a private terminal.
+	Terminal bool `json:"terminal"`
 	// Detach are folders of the stage that served to build it and are unmounted before anything runs.
 	Detach []string `json:"detach"`
 	// DropTo is the unprivileged host identity of the sandbox, when we start as root.
@@ -67,12 +73,12 @@ type IDRange struct {
 
 // Mount is one step of building the stage. Target is relative to the stage.
 type Mount struct {
-	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, copy, show, showMatching.
+	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, show, showMatching.
 	Kind   string `json:"kind"`
 	Target string `json:"target"`
 	// Within makes Target relative to this folder of the stage and refuses symlinks on the way.
 	Within string `json:"within,omitempty"`
-	// Source is a host path, for bind and copy; for show: whatever it is, shown as that, read-only; for showMatching:
+	// Source is a host path, for bind; for show: whatever it is, shown as that, read-only; for showMatching:
 	// the folder whose entries with one of the Prefixes are shown.
 	Source string `json:"source,omitempty"`
 	// ReadOnly and Map apply to bind; Map shows the files under the sandbox's own identity.
@@ -86,6 +92,8 @@ type Mount struct {
 	// Lower and Upper are folders of the stage, for overlay; Upper holds "upper" and "work".
 	Lower string `json:"lower,omitempty"`
 	Upper string `json:"upper,omitempty"`
+	// NoOverlay makes an overlay step copy, as it does where the kernel has none: for trying that out.
+	NoOverlay bool `json:"noOverlay,omitempty"`
 	// Size bounds a tmpfs, in bytes; NoExec forbids programs in it.
 	Size   int64 `json:"size,omitempty"`
 	NoExec bool  `json:"noExec,omitempty"`
@@ -99,32 +107,31 @@ type Mount struct {
 	Optional bool `json:"optional,omitempty"`
 }
 
-// Read takes the plan from the control descriptor, and not one byte more.
-func Read() (*Plan, []byte, error) {
+// ErrDiscarded means that the host decided not to run anything after all.
+var ErrDiscarded = errors.New("discarded")
+
+// Read takes the next message from the control descriptor, and not one byte more.
+func Read(message any) error {
 	control := rawReader(ControlFD)
 	var header [4]byte
 	if _, err := io.ReadFull(control, header[:]); err != nil {
-		return nil, nil, fmt.Errorf("read length: %w", err)
+		if err == io.EOF {
+			return ErrDiscarded
+		}
+		return fmt.Errorf("read length: %w", err)
 	}
 	length := binary.LittleEndian.Uint32(header[:])
 	if length == 0 || length > maxBytes {
-		return nil, nil, fmt.Errorf("length %d is out of range", length)
+		return fmt.Errorf("length %d is out of range", length)
 	}
 	text := make([]byte, length)
 	if _, err := io.ReadFull(control, text); err != nil {
-		return nil, nil, fmt.Errorf("read plan: %w", err)
+		return fmt.Errorf("read message: %w", err)
 	}
-	parsed, err := Parse(text)
-	return parsed, text, err
-}
-
-// Parse reads a plan's JSON.
-func Parse(text []byte) (*Plan, error) {
-	var parsed Plan
-	if err := json.Unmarshal(text, &parsed); err != nil {
-		return nil, fmt.Errorf("parse plan: %w", err)
+	if err := json.Unmarshal(text, message); err != nil {
+		return fmt.Errorf("parse message: %w", err)
 	}
-	return &parsed, nil
+	return nil
 }
 
 // rawReader reads a descriptor without owning it: an os.File would close it when collected.

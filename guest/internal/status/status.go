@@ -31,6 +31,8 @@ type Line struct {
 
 	// Stopped says that the command was stopped by job control.
 	Stopped bool `json:"stopped,omitempty"`
+	// Copied says that the project was copied because there is no overlay.
+	Copied bool `json:"copied,omitempty"`
 	// Started says that the command runs.
 	Started bool `json:"started,omitempty"`
 }

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 import type { RunIo } from '../../contract/run.ts'
-import type { Driver, DriverFacts, RunOutcome, RunSpec } from '../driver.ts'
+import type { Driver, DriverFacts, PreparedRun, RunOutcome, RunPlace, RunSpec } from '../driver.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { CgroupFinder } from './cgroup-finder.ts'
 import { releaseCrashed, RunCgroup } from './cgroup.ts'
 import { identityFor } from './identity.ts'
-import { launchPlan } from './launch-plan.ts'
-import { launch } from './launch.ts'
+import { launchPlan, launchPrologue, stageFolder } from './launch-plan.ts'
+import { type LaunchedRun, Launcher } from './launch.ts'
 import { outcomeOf } from './outcome.ts'
 import { abandonedRuns, countChanges, createRunFolder, removeRunFolder, type RunFolder } from './run-folder.ts'
 import { seccompProgram } from './seccomp-program.ts'
@@ -48,47 +48,71 @@ export class NamespaceDriver implements Driver {
     return probeNamespaces({ options: this.#options, driver: this, cgroups: this.#cgroups.roots(), signal })
   }
 
-  readonly runOnce = async (spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> => {
-    if (spec.image !== 'host') throw new AppError('not_available_yet', `the image "${spec.image}" cannot be used yet; only "host" can`)
-    const bwrapPath = this.#requirePrograms()
-    const identity = identityFor(spec.id, this.#options.uid)
-    const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch)
-    const folder = this.#createFolder(spec.id, identity.dropTo)
-    try {
-      const { group, notice } = this.#createGroup(folder, spec)
-      try {
-        const plan = launchPlan({
-          spec,
-          io,
-          folder,
-          cgroup: group,
-          identity,
-          home: this.#options.home,
-          helperPath: this.#options.helperPath,
-          bwrapPath,
-          seccomp,
-          overlay: true,
-        })
-        const run = await this.#launchOrCopy(plan, spec, io, signal)
-        const outcome = outcomeOf(run.lines, run.stopReason, spec, group?.usage())
-        const changedFiles = spec.workspace?.mode === 'copy' ? countChanges(join(folder.path, 'upper'), MOST_CHANGES) - run.ours : undefined
-        return {
-          ...outcome,
-          notices: [...outcome.notices, ...notice, ...run.notices],
-          ...(changedFiles === undefined ? {} : { changedFiles: Math.max(0, changedFiles) }),
-        }
-      } finally {
-        group?.release()
-      }
-    } finally {
-      removeRunFolder(folder.path)
+  readonly runOnce = (spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> =>
+    this.#run(this.#launcher(io, [spec.workspace?.hostPath]), spec, io, signal)
+
+  readonly prepareRun = (io: RunIo, place: RunPlace): PreparedRun => {
+    // A terminal changes hands when the helper starts, so that waits until it is certain.
+    const started = io.terminal === undefined && existsSync(this.#options.helperPath) ? this.#launcher(io, [place.cwd]) : undefined
+    return {
+      run: (spec, signal) => this.#run(started ?? this.#launcher(io, [spec.workspace?.hostPath]), spec, io, signal),
+      discard: async () => started?.discard(),
     }
   }
 
-  /** Launches; where the kernel refuses the overlay before anything ran, launches once more with a copy. */
-  async #launchOrCopy(plan: ReturnType<typeof launchPlan>, spec: RunSpec, io: RunIo, signal: AbortSignal) {
-    const run = await launch(plan, this.#options.helperPath, spec, io, signal)
-    return { ...run, ours: (spec.workspace?.hidden.length ?? 0) + (spec.workspace?.replaced.length ?? 0), notices: [] as string[] }
+  /** Starts the helper on what every sandbox has. */
+  #launcher(io: RunIo, shown: readonly (string | undefined)[]): Launcher {
+    const { dataDir, helperPath, home, uid } = this.#options
+    const stage = stageFolder([dataDir, helperPath, home, ...shown.filter((path) => path !== undefined)])
+    if (stage === undefined) throw new AppError('sandbox_start_failed', 'no folder is free to build a sandbox in')
+    try {
+      return new Launcher(helperPath, launchPrologue({ stage, helperPath, asRoot: uid === 0, terminal: io.terminal !== undefined }), io)
+    } catch (error) {
+      throw new AppError('backend_unavailable', `cannot start ${helperPath}: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+        fix: 'Build agentkernel again, so that its helper is beside it.',
+      })
+    }
+  }
+
+  async #run(launcher: Launcher, spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> {
+    let folder: RunFolder | undefined
+    let group: RunCgroup | undefined
+    let sent = false
+    try {
+      if (spec.image !== 'host') throw new AppError('not_available_yet', `the image "${spec.image}" cannot be used yet; only "host" can`)
+      const bwrapPath = this.#requirePrograms()
+      const identity = identityFor(spec.id, this.#options.uid)
+      const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch)
+      folder = this.#createFolder(spec.id, identity.dropTo)
+      group = this.#createGroup(folder, spec)
+      const { home } = this.#options
+      const plan = launchPlan({ spec, io, folder, cgroup: group, identity, home, bwrapPath, seccomp })
+      sent = true
+      const run = await launcher.run(plan, spec, signal)
+      return this.#outcome(run, spec, folder, group)
+    } finally {
+      if (!sent) await launcher.discard()
+      group?.release()
+      if (folder !== undefined) removeRunFolder(folder.path)
+    }
+  }
+
+  #outcome(run: LaunchedRun, spec: RunSpec, folder: RunFolder, group: RunCgroup | undefined): RunOutcome {
+    const outcome = outcomeOf(run.lines, run.stopReason, spec, group?.usage())
+    if (spec.workspace?.mode !== 'copy') return outcome
+    if (run.lines.some((line) => line.copied === true)) {
+      return {
+        ...outcome,
+        notices: [
+          ...outcome.notices,
+          'the project was copied, which is slow, because overlays do not work here; `agentkernel doctor` says why.',
+        ],
+      }
+    }
+    const ours = spec.workspace.hidden.length + spec.workspace.replaced.length
+    const changes = countChanges(join(folder.path, 'upper'), MOST_CHANGES + ours)
+    return { ...outcome, changedFiles: Math.max(0, changes - ours) }
   }
 
   async recover(signal: AbortSignal): Promise<number> {
@@ -130,14 +154,15 @@ export class NamespaceDriver implements Driver {
     }
   }
 
-  #createGroup(folder: RunFolder, spec: RunSpec): { group: RunCgroup | undefined; notice: string[] } {
+  /** The control group of a run; undefined where we may not make one, and then limits hold for each process. */
+  #createGroup(folder: RunFolder, spec: RunSpec): RunCgroup | undefined {
     const roots = this.#cgroups.roots()
-    if (roots === undefined) return { group: undefined, notice: [] }
+    if (roots === undefined) return undefined
     try {
-      return { group: RunCgroup.create(roots, folder.name, spec.permissions), notice: [] }
+      return RunCgroup.create(roots, folder.name, spec.permissions)
     } catch (error) {
       if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EBUSY', 'ENOENT')) throw error
-      return { group: undefined, notice: [] }
+      return undefined
     }
   }
 }

@@ -6,7 +6,7 @@ import type { RunCgroup } from './cgroup.ts'
 import { dotfileSteps, homeToolSteps, hostRootSteps, OWN_FOLDER, SANDBOX_HOME } from './host-root.ts'
 import type { Identity } from './identity.ts'
 import { idMapFor } from './identity.ts'
-import type { LaunchPlan, StageStep } from './plan.ts'
+import type { LaunchPlan, LaunchPrologue, StageStep } from './plan.ts'
 import { limitsWithoutCgroup } from './rlimits.ts'
 import type { RunFolder } from './run-folder.ts'
 import { sandboxPath } from './search-path.ts'
@@ -19,69 +19,76 @@ export interface PlanInput {
   readonly cgroup: RunCgroup | undefined
   readonly identity: Identity
   readonly home: string
-  readonly helperPath: string
   readonly bwrapPath: string
   /** Base64. */
   readonly seccomp: string
-  /** False: the kernel has no overlay for us, so the project is copied. */
-  readonly overlay: boolean
 }
 
-/** Everything the launch helper shall do for one run. Pure but for looking at which host folders exist. */
-export function launchPlan(input: PlanInput): LaunchPlan {
-  const { spec, identity } = input
-  const stage = stageFolder()
-  const tools = homeToolSteps(input.home)
-  const project = spec.workspace?.hostPath
-  const path = sandboxPath({ callerPath: spec.callerPath, home: input.home, toolFolders: tools.folders, project })
-  const steps = [...ownSteps(input), ...hostRootSteps(), ...tools.steps, ...homeSteps(input)]
-  const workspace = workspaceSteps(spec.workspace, { readOnlyRoot: spec.permissions.readOnlyRoot, overlay: input.overlay })
-  const home = spec.permissions.readOnlyRoot ? '/tmp' : SANDBOX_HOME
-  const env = { HOME: home, PATH: path, ...spec.env }
-  return {
-    parentPid: process.pid,
-    ownSession: input.io.terminal === undefined,
-    cgroupProcs: input.cgroup?.procs ?? [],
-    limits: input.cgroup === undefined ? limitsWithoutCgroup(spec.permissions) : [],
-    stage,
-    mounts: [...steps, ...workspace].map((step) => withRunFolder(step, input.folder.path)),
-    ...(identity.dropTo === undefined ? {} : { dropTo: identity.dropTo, idMap: idMapFor(identity.dropTo.uid, ownerOf(project)) }),
-    detach: spec.workspace?.mode === 'copy' ? [RUN_MOUNT, LOWER_MOUNT] : [RUN_MOUNT],
-    bwrap: input.bwrapPath,
-    args: bwrapArgs({ terminal: input.io.terminal !== undefined }),
-    seccomp: input.seccomp,
-    init: INIT_PATH,
-    spec: {
-      argv: spec.command,
-      env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
-      cwd: spec.cwd ?? WORKSPACE,
-      terminal: input.io.terminal !== undefined,
-    },
-  }
-}
-
-/** An existing folder that every identity may pass through; covered only in the sandbox's own mount namespace. */
-function stageFolder(): string {
-  return ['/mnt', '/media', '/srv'].find((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) ?? '/tmp'
-}
-
-/** Folders and limits every sandbox has, whatever its root. */
-function ownSteps({ spec, io, helperPath, identity }: PlanInput): StageStep[] {
-  const { permissions } = spec
+/** What every sandbox has, whatever runs in it: the helper builds it while the rest is still being decided. */
+export function launchPrologue(input: {
+  readonly stage: string
+  readonly helperPath: string
+  readonly asRoot: boolean
+  readonly terminal: boolean
+}): LaunchPrologue {
   const dir = (target: string): StageStep => ({ kind: 'dir', target, mode: 0o755 })
-  return [
+  const mounts: StageStep[] = [
     ...['etc', 'etc/ssl', 'home', 'media', 'mnt', 'opt', 'root', 'run', 'srv', 'var', OWN_FOLDER].map((name) => dir(name)),
     // bubblewrap needs both to start; it mounts the sandbox's own over them.
     { kind: 'bind', source: '/proc', target: 'proc' },
     // In a user namespace of our own the mounts below a folder cannot be taken from it. bubblewrap looks for the terminal below it.
-    { kind: 'bind', source: '/dev', target: 'dev', shallow: identity.dropTo !== undefined && io.terminal === undefined, devices: true },
-    { kind: 'bind', source: '@run', target: RUN_MOUNT },
+    { kind: 'bind', source: '/dev', target: 'dev', shallow: input.asRoot && !input.terminal, devices: true },
     { kind: 'file', target: EMPTY_PATH.slice(1), data: '', mode: 0o444 },
-    { kind: 'tmpfs', target: SHARED_MEMORY_PATH.slice(1), mode: 0o1777, size: permissions.tmpBytes, noExec: true },
-    { kind: 'tmpfs', target: 'tmp', mode: 0o1777, size: permissions.tmpBytes, noExec: !permissions.tmpExec },
     { kind: 'symlink', target: 'var/tmp', data: '/tmp' },
     { kind: 'symlink', target: 'var/run', data: '/run' },
-    { kind: 'bind', source: helperPath, target: INIT_PATH.slice(1), readOnly: true },
+    { kind: 'bind', source: input.helperPath, target: INIT_PATH.slice(1), readOnly: true },
+    ...hostRootSteps(),
+  ]
+  return { stage: input.stage, mounts }
+}
+
+/** Everything else the launch helper shall do for one run. Pure but for looking at which tool folders exist. */
+export function launchPlan(input: PlanInput): LaunchPlan {
+  const { spec, identity } = input
+  const tools = homeToolSteps(input.home)
+  const project = spec.workspace?.hostPath
+  const path = sandboxPath({ callerPath: spec.callerPath, home: input.home, toolFolders: tools.folders, project })
+  const workspace = workspaceSteps(spec.workspace, spec.permissions.readOnlyRoot)
+  const terminal = input.io.terminal !== undefined
+  const env = { HOME: spec.permissions.readOnlyRoot ? '/tmp' : SANDBOX_HOME, PATH: path, ...spec.env }
+  return {
+    cgroupProcs: input.cgroup?.procs ?? [],
+    limits: input.cgroup === undefined ? limitsWithoutCgroup(spec.permissions) : [],
+    mounts: [...ownSteps(input), ...tools.steps, ...homeSteps(input), ...workspace].map((step) => withRunFolder(step, input.folder.path)),
+    terminal,
+    ...(identity.dropTo === undefined ? {} : { dropTo: identity.dropTo, idMap: idMapFor(identity.dropTo.uid, ownerOf(project)) }),
+    detach: spec.workspace?.mode === 'copy' ? [RUN_MOUNT, LOWER_MOUNT] : [RUN_MOUNT],
+    bwrap: input.bwrapPath,
+    args: bwrapArgs({ terminal }),
+    seccomp: input.seccomp,
+    init: INIT_PATH,
+    spec: { argv: spec.command, env: Object.entries(env).map(([name, value]) => `${name}=${value}`), cwd: spec.cwd ?? WORKSPACE, terminal },
+  }
+}
+
+/** Folders an own mount is put over, in the sandbox's mount namespace only; every identity may pass through them. */
+const STAGE_FOLDERS = ['/mnt', '/media', '/srv', '/opt', '/tmp'] as const
+
+/** A folder for the stage that is not above any of the paths a run shows. Undefined when all of them are. */
+export function stageFolder(shown: readonly string[]): string | undefined {
+  return STAGE_FOLDERS.find(
+    (folder) =>
+      !shown.some((path) => path === folder || path.startsWith(`${folder}/`)) &&
+      statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true,
+  )
+}
+
+/** Folders with limits of this run. */
+function ownSteps({ spec: { permissions } }: PlanInput): StageStep[] {
+  return [
+    { kind: 'bind', source: '@run', target: RUN_MOUNT },
+    { kind: 'tmpfs', target: SHARED_MEMORY_PATH.slice(1), mode: 0o1777, size: permissions.tmpBytes, noExec: true },
+    { kind: 'tmpfs', target: 'tmp', mode: 0o1777, size: permissions.tmpBytes, noExec: !permissions.tmpExec },
   ]
 }
 

@@ -4,7 +4,7 @@ import { ignore } from '../../lib/ignore.ts'
 import { createPipe } from '../../lib/pipe.ts'
 import { signalNumber } from '../../lib/signals.ts'
 import type { RunSpec } from '../driver.ts'
-import { encodePlan, type LaunchPlan, type StatusLine } from './plan.ts'
+import { encodeMessage, type LaunchPlan, type LaunchPrologue, type StatusLine } from './plan.ts'
 import { readStatusLines } from './status-lines.ts'
 
 /** Time between SIGTERM and SIGKILL when a run's time is up, in ms. */
@@ -17,26 +17,59 @@ export interface LaunchedRun {
   readonly stopReason: 'timed_out' | 'canceled' | undefined
 }
 
-/** Starts the helper with a plan, passes signals and the time limit on, and resolves when every process is gone. */
-export async function launch(plan: LaunchPlan, helperPath: string, spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<LaunchedRun> {
-  const control = createPipe()
-  const status = createPipe()
-  const child = spawnHelper(helperPath, io, control.read, status.write)
-  closeSync(control.read)
-  closeSync(status.write)
-  const link = new ControlLink(control.write, child)
-  const lines: StatusLine[] = []
-  try {
-    link.write(encodePlan(plan))
-    io.onStarted?.()
-    io.onSignalable?.((name) => link.signal(signalNumber(name)))
-    const watching = io.terminal === undefined ? undefined : watch(status.read, lines, io, link)
-    const stopReason = await untilExit(child, link, spec.timeoutMs, signal)
-    await (watching ?? readRest(status.read, lines))
-    return { lines, stopReason }
-  } finally {
-    link.close()
-    closeSync(status.read)
+/** A helper that has been started and builds what every sandbox has, waiting for the plan. Use `run` or `discard`, once. */
+export class Launcher {
+  readonly #child: Child
+  readonly #link: ControlLink
+  readonly #status: number
+  readonly #io: RunIo
+
+  constructor(helperPath: string, prologue: LaunchPrologue, io: RunIo) {
+    const control = createPipe()
+    const status = createPipe()
+    this.#io = io
+    this.#status = status.read
+    try {
+      this.#child = spawnHelper(helperPath, io, control.read, status.write)
+    } catch (error) {
+      closeSync(control.write)
+      closeSync(status.read)
+      throw error
+    } finally {
+      closeSync(control.read)
+      closeSync(status.write)
+    }
+    this.#link = new ControlLink(control.write, this.#child)
+    this.#link.write(encodeMessage(prologue))
+  }
+
+  /** Sends the plan, passes signals and the time limit on, and resolves when every process is gone. */
+  async run(plan: LaunchPlan, spec: RunSpec, signal: AbortSignal): Promise<LaunchedRun> {
+    const io = this.#io
+    const lines: StatusLine[] = []
+    try {
+      this.#link.write(encodeMessage(plan))
+      io.onStarted?.()
+      io.onSignalable?.((name) => this.#link.signal(signalNumber(name)))
+      const watching = io.terminal === undefined ? undefined : watch(this.#status, lines, io, this.#link)
+      const stopReason = await untilExit(this.#child, this.#link, spec.timeoutMs, signal)
+      await (watching ?? readRest(this.#status, lines))
+      return { lines, stopReason }
+    } finally {
+      this.#end()
+    }
+  }
+
+  /** Ends the helper, which has not run anything. */
+  async discard(): Promise<void> {
+    this.#link.kill()
+    await this.#child.exited
+    this.#end()
+  }
+
+  #end(): void {
+    this.#link.close()
+    closeSync(this.#status)
   }
 }
 

@@ -1,14 +1,17 @@
 /**
- * The work order for the launch helper; the Go side of it is `guest/internal/plan`. On the wire: a 4-byte little-endian
- * length, then JSON, on descriptor 3. Field comments stand there.
+ * The work order for the launch helper; the Go side of it is `guest/internal/plan`, where the fields are explained. On
+ * the wire, on descriptor 3: prologue and plan, each a 4-byte little-endian length and then JSON.
  */
-export interface LaunchPlan {
-  readonly parentPid: number
-  readonly ownSession: boolean
-  readonly cgroupProcs: readonly string[]
-  readonly limits: readonly { readonly resource: number; readonly value: number }[]
+export interface LaunchPrologue {
   readonly stage: string
   readonly mounts: readonly StageStep[]
+}
+
+export interface LaunchPlan {
+  readonly cgroupProcs: readonly string[]
+  readonly limits: readonly { readonly resource: number; readonly value: number }[]
+  readonly mounts: readonly StageStep[]
+  readonly terminal: boolean
   readonly detach: readonly string[]
   readonly dropTo?: { readonly uid: number; readonly gid: number }
   readonly idMap?: readonly { readonly inside: number; readonly outside: number; readonly count: number }[]
@@ -30,7 +33,7 @@ export interface InitSpec {
 
 /** One step of building the sandbox's root below the stage. `target`, `within`, `lower`, `upper` are paths in it. */
 export interface StageStep {
-  readonly kind: 'bind' | 'tmpfs' | 'overlay' | 'dir' | 'file' | 'symlink' | 'remove' | 'copy' | 'show' | 'showMatching'
+  readonly kind: 'bind' | 'tmpfs' | 'overlay' | 'dir' | 'file' | 'symlink' | 'remove' | 'show' | 'showMatching'
   readonly target: string
   readonly within?: string
   readonly source?: string
@@ -61,11 +64,12 @@ export interface StatusLine {
   readonly max_rss?: number
   readonly stopped?: boolean
   readonly started?: boolean
+  readonly copied?: boolean
 }
 
-/** The bytes of a plan as the helper reads them. */
-export function encodePlan(plan: LaunchPlan): Uint8Array {
-  const text = new TextEncoder().encode(JSON.stringify(plan))
+/** The bytes of one message as the helper reads them. */
+export function encodeMessage(message: LaunchPrologue | LaunchPlan): Uint8Array {
+  const text = new TextEncoder().encode(JSON.stringify(message))
   const bytes = new Uint8Array(4 + text.length)
   new DataView(bytes.buffer).setUint32(0, text.length, true)
   bytes.set(text, 4)

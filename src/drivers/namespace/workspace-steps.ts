@@ -10,38 +10,22 @@ export const RUN_MOUNT = `${OWN_FOLDER}/run`
 /** The project as it is, below the overlay. */
 export const LOWER_MOUNT = `${OWN_FOLDER}/lower`
 
-/** How the project gets into the sandbox. `copied` = no overlay here, so the files are copied (slower). */
-export function workspaceSteps(
-  view: WorkspaceView | undefined,
-  options: { readonly readOnlyRoot: boolean; readonly overlay: boolean },
-): StageStep[] {
-  if (view === undefined) return emptyWorkspace(options.readOnlyRoot)
-  return view.mode === 'copy'
-    ? [...copyView(view, options.overlay), ...hostPathLink(view.hostPath)]
-    : [...mountView(view), ...hostPathLink(view.hostPath)]
+/** How the project gets into the sandbox. */
+export function workspaceSteps(view: WorkspaceView | undefined, readOnlyRoot: boolean): StageStep[] {
+  if (view === undefined) return emptyWorkspace(readOnlyRoot)
+  return [...(view.mode === 'copy' ? copyView(view) : mountView(view)), ...hostPathLink(view.hostPath)]
 }
 
 function emptyWorkspace(readOnly: boolean): StageStep[] {
   if (readOnly) return [{ kind: 'dir', target: TARGET, mode: 0o755 }]
-  return [moveFromRun('upper')]
+  return [{ kind: 'bind', source: '@run/upper', target: TARGET }]
 }
 
-/** Shows a folder of the run's own directory; binds are taken before the stage exists, so the source is a host path. */
-const moveFromRun = (name: string): StageStep => ({ kind: 'bind', source: `@run/${name}`, target: TARGET })
-
-function copyView(view: WorkspaceView, overlay: boolean): StageStep[] {
-  const base: StageStep[] = overlay
-    ? [
-        { kind: 'bind', source: view.hostPath, target: LOWER_MOUNT, readOnly: true, map: true, exact: true },
-        { kind: 'overlay', target: TARGET, lower: LOWER_MOUNT, upper: RUN_MOUNT },
-      ]
-    : [
-        { kind: 'copy', source: view.hostPath, target: `${RUN_MOUNT}/upper` },
-        { kind: 'dir', target: TARGET, mode: 0o755 },
-        moveFromRun('upper'),
-      ]
+/** A private view of the files. Where the kernel has no overlay for us, the helper copies them and says so. */
+function copyView(view: WorkspaceView): StageStep[] {
   return [
-    ...base,
+    { kind: 'bind', source: view.hostPath, target: LOWER_MOUNT, readOnly: true, map: true, exact: true },
+    { kind: 'overlay', target: TARGET, lower: LOWER_MOUNT, upper: RUN_MOUNT },
     ...view.hidden.map((path): StageStep => ({ kind: 'remove', within: TARGET, target: path, optional: true })),
     ...view.replaced.map((file): StageStep => ({
       kind: 'file',

@@ -1,0 +1,30 @@
+import type { RunIo } from '../contract/run.ts'
+import type { Driver } from '../drivers/driver.ts'
+import { ignore } from '../lib/ignore.ts'
+
+/** Removes what crashed runs left, while a command of ours works, so that it costs no time. */
+export class Recovery {
+  readonly #driver: Driver
+  readonly #signal: AbortSignal
+  #running: Promise<unknown> = Promise.resolve()
+
+  constructor(driver: Driver, signal: AbortSignal) {
+    this.#driver = driver
+    this.#signal = signal
+  }
+
+  /** The same streams, with the recovery begun when the command is on its way. */
+  during(io: RunIo): RunIo {
+    return {
+      ...io,
+      onStarted: () => {
+        io.onStarted?.()
+        this.#running = this.#driver.recover(this.#signal).catch((error: unknown) => ignore(error, 'the next run tries again'))
+      },
+    }
+  }
+
+  async done(): Promise<void> {
+    await this.#running
+  }
+}
