@@ -22,7 +22,7 @@ export async function runWithIo(request: RunRequest, options: RunOptions, contex
     const { runOnTerminal } = await import('./terminal.ts')
     return (await runOnTerminal(operations, request, onNotice)).exitCode
   }
-  const isReady = context.stdin.isTTY ? (await import('../../lib/terminal-input.ts')).terminalInput(0) : undefined
+  const isReady = context.stdin.isTTY ? (await import('../../lib/terminal-device.ts')).terminalDevice(0).isReady : undefined
   const streams = openStreams(options.json, isReady)
   const abort = new AbortController()
   const signals = forwardSignals(() => abort.abort())

@@ -1,5 +1,6 @@
 import type { Operations } from '../../contract/operations.ts'
 import type { RunRequest, RunResult, TerminalControl } from '../../contract/run.ts'
+import { terminalDevice } from '../../lib/terminal-device.ts'
 import { writeFully } from './copy.ts'
 import { forwardSignals } from './forward-signals.ts'
 
@@ -42,7 +43,9 @@ export async function runOnTerminal(operations: Operations, request: RunRequest,
 
 /** The terminal the user sits at. */
 class UserTerminal {
-  raw = false
+  readonly #device = terminalDevice(0)
+  /** Undoes the raw mode; undefined while the terminal is as the user had it. */
+  #restore: (() => void) | undefined
   #terminal: TerminalControl | undefined
   readonly #onInput = (bytes: Buffer): void => this.#terminal?.write(bytes)
   readonly #onResize = (): void => {
@@ -50,6 +53,10 @@ class UserTerminal {
     this.#terminal?.resize(cols, rows)
   }
   readonly #onExit = (): void => this.#setRaw(false)
+
+  get raw(): boolean {
+    return this.#restore !== undefined
+  }
 
   size(): { cols: number; rows: number } {
     return { cols: process.stdout.columns || 80, rows: process.stdout.rows || 24 }
@@ -71,6 +78,10 @@ class UserTerminal {
       this.#onResize()
       resume()
     })
+    // All of our job stops, as with any program, so that a script around us does not leave its shell waiting. We stop
+    // for sure: the gentler signal does nothing to a job whose shell is gone.
+    process.once('SIGTSTP', () => undefined)
+    process.kill(0, 'SIGTSTP')
     process.kill(process.pid, 'SIGSTOP')
   }
 
@@ -84,7 +95,7 @@ class UserTerminal {
 
   #setRaw(raw: boolean): void {
     if (this.raw === raw) return
-    process.stdin.setRawMode(raw)
-    this.raw = raw
+    this.#restore?.()
+    this.#restore = raw ? this.#device.makeRaw() : undefined
   }
 }
