@@ -10,7 +10,7 @@ import { ROOT } from '../support/source-files.ts'
 export const BINARY = process.env['AGENTKERNEL_E2E_BINARY'] ?? join(ROOT, 'build/agentkernel')
 export const IS_ROOT = process.getuid?.() === 0
 
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 10_000
 
 /** Waits for something that must happen, and says what it was when it does not. */
 export async function within<T>(promise: Promise<T>, what: string, ms = PATIENCE_MS): Promise<T> {
