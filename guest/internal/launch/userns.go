@@ -22,7 +22,9 @@ func enterUserNamespace() int {
 		Env:   []string{},
 		Files: []uintptr{0, 1, 2, plan.ControlFD, status.FD},
 		Sys: &syscall.SysProcAttr{
-			Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
+			// Process 1 of a namespace of its own: when bubblewrap is killed while it starts, its half-made child would wait
+			// for it for ever. So the kernel takes them together.
+			Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
 			UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
 			GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
 			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER},

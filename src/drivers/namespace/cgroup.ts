@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
 
 /**
@@ -120,8 +121,9 @@ export class RunCgroup {
     return { oomKills: Number(/^oom_kill (\d+)/m.exec(events)?.[1] ?? 0), peakBytes: Number.isNaN(peak) ? undefined : peak }
   }
 
-  release(): void {
-    removeGroups(this.#folders)
+  /** False = a group is still emptying; then the run's folder must stay, so that a later run finds both by their name. */
+  release(): boolean {
+    return removeGroups(this.#folders)
   }
 }
 
@@ -146,17 +148,34 @@ function makeGroup(folder: string, version: 1 | 2): void {
   }
 }
 
-/** Removes the groups of a run that is over, by name: for a run whose process crashed. */
-export function releaseCrashed(roots: CgroupRoots, name: string): void {
-  removeGroups(foldersOf(roots, name, true))
+/** Removes the groups of a run that is over, by name: for a run whose process crashed. False = some are still emptying. */
+export function releaseCrashed(roots: CgroupRoots, name: string): boolean {
+  const folders = foldersOf(roots, name, true)
+  if (removeGroups(folders)) return true
+  // bubblewrap killed while it starts can leave a child that waits for it for ever.
+  folders.forEach(killMembers)
+  return removeGroups(folders)
 }
 
-function removeGroups(folders: readonly string[]): void {
+/** Kills what is in a group. Its run is over, so nobody but a leftover of it can be there. */
+function killMembers(folder: string): void {
+  try {
+    for (const pid of readFileSync(`${folder}/cgroup.procs`, 'utf8').split('\n')) if (Number(pid) > 1) process.kill(Number(pid), 'SIGKILL')
+  } catch (error) {
+    ignore(error, 'the group or its last process has just gone')
+  }
+}
+
+/** True when every group is gone. One whose last process is just ending cannot be removed yet. */
+function removeGroups(folders: readonly string[]): boolean {
+  let gone = true
   for (const folder of folders) {
     try {
       rmdirSync(folder)
     } catch (error) {
-      ignore(error, 'already gone, or still emptying: the next run removes it by its name')
+      if (isErrno(error, 'EBUSY')) gone = false
+      else ignore(error, 'already gone, or never made because that is not allowed here')
     }
   }
+  return gone
 }

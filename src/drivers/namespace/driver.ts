@@ -93,8 +93,8 @@ export class NamespaceDriver implements Driver {
       return this.#outcome(run, spec, folder, group)
     } finally {
       if (!sent) await launcher.discard()
-      group?.release()
-      if (folder !== undefined) removeRunFolder(folder.path)
+      const released = group?.release() ?? true
+      if (folder !== undefined && released) removeRunFolder(folder.path)
     }
   }
 
@@ -121,7 +121,8 @@ export class NamespaceDriver implements Driver {
     for (const name of names) {
       signal.throwIfAborted()
       const roots = this.#cgroups.roots()
-      if (roots !== undefined) releaseCrashed(roots, name)
+      // Without its folder nothing would ever look for a group again.
+      if (roots !== undefined && !releaseCrashed(roots, name)) continue
       removeRunFolder(join(runsDir, name))
     }
     return names.length
