@@ -181,7 +181,11 @@ test('no command line ends in a bug report', async () => {
     fc.string(),
     fc.constantFrom('help', 'audit', 'verify', 'completions', 'bash', '--json', '-h', '--', '-V', 'constructor'),
   )
-  const operations = { auditList: async () => [], auditVerify: async () => ({ ok: true, path: '/a', records: 0 }), auditPath: () => '/a' }
+  const operations = {
+    auditList: async () => ({ records: [], warnings: [] }),
+    auditVerify: async () => ({ ok: true, path: '/a', records: 0 }),
+    auditPath: () => '/a',
+  }
   await fc.assert(
     fc.asyncProperty(fc.array(word, { maxLength: 5 }), async (argv) => {
       fc.pre(argv[0] !== 'run')

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { AgentStatus, AuditRecord, AuditVerification, DoctorReport, TrustEntry } from './reports.ts'
+import type { AgentStatus, AuditListing, AuditVerification, DoctorReport, TrustEntry } from './reports.ts'
 import type { RunIo, RunRequest, RunResult } from './run.ts'
 import { RunRequestSchema } from './schemas/run.ts'
 import type { EventName } from './events.ts'
@@ -69,7 +69,7 @@ export interface Operations {
   readonly agents: (signal: AbortSignal) => Promise<readonly AgentStatus[]>
   readonly auditPath: () => string
   /** The newest `last` records (all when undefined), oldest first, optionally of one sandbox. */
-  readonly auditList: (input: { readonly sandbox?: string; readonly last?: number }) => Promise<readonly AuditRecord[]>
+  readonly auditList: (input: { readonly sandbox?: string; readonly last?: number }) => Promise<AuditListing>
   readonly auditVerify: () => Promise<AuditVerification>
   /** Writes `agentkernel.toml` in `dir` and resolves with its path and text. Errors: `already_exists`, `invalid_argument`. */
   readonly init: (input: {

@@ -45,6 +45,11 @@ export interface AuditRecord {
   readonly hash: string
   readonly [field: string]: unknown
 }
+/** Records, oldest first, and a sentence for each line that could not be read. */
+export interface AuditListing {
+  readonly records: readonly AuditRecord[]
+  readonly warnings: readonly string[]
+}
 export interface AuditVerification {
   readonly ok: boolean
   readonly path: string

@@ -8,6 +8,7 @@ import { ignore } from '../lib/ignore.ts'
 import { checkCommand } from '../policy/commands.ts'
 import { checkIsolation } from '../policy/isolation.ts'
 import { type Machine, type ResolvedPermissions, resolvePermissions } from '../policy/permissions.ts'
+import { noticesBefore } from './notices.ts'
 import { Recovery } from './recovery.ts'
 import { exitCodeOfOutcome, sentencesAbout } from './run-report.ts'
 import { insideDirectory, sandboxEnvironment } from './run-inputs.ts'
@@ -67,7 +68,11 @@ async function decide(deps: RunDeps, driver: Driver, request: RunRequest): Promi
   const tooWeak = checkIsolation({ name: driver.name, isolation: driver.facts.isolation }, config.minIsolation)
   if (tooWeak !== undefined) throw tooWeak
   const workspace = await deps.describeWorkspace(resolved.permissions.workspace, request.cwd)
-  return { spec: specOf(deps, request, config, resolved, workspace), workspace, notices: noticesBefore(deps, config, resolved, workspace) }
+  return {
+    spec: specOf(deps, request, config, resolved, workspace),
+    workspace,
+    notices: noticesBefore(deps.firstTime, { config, resolved, workspace, cwd: request.cwd ?? '' }),
+  }
 }
 
 /** Begins a run with a driver that can, and stands in for one that cannot. */
@@ -103,30 +108,6 @@ function specOf(
     permissions: resolved.permissions,
     timeoutMs: request.timeoutMs,
   }
-}
-
-/** What the user should know before the command's own output begins; the repeating ones only the first time. */
-function noticesBefore(deps: RunDeps, config: ResolvedConfig, resolved: ResolvedPermissions, workspace: WorkspaceChoice): string[] {
-  const project = workspace.view?.hostPath ?? config.sources.at(-1)?.path ?? ''
-  const notices = [...config.warnings]
-  if (config.inertKeys.length > 0) {
-    notices.push(
-      `not honoured, because a project's own file may only narrow: ${config.inertKeys.join(', ')}. Read the file, then run \`agentkernel trust\`.`,
-    )
-  }
-  if (config.laterKeys.length > 0 && deps.firstTime(`later:${config.laterKeys.join(',')}`, project)) {
-    notices.push(`without effect in this release: ${config.laterKeys.join(', ')}.`)
-  }
-  if (config.image !== undefined && config.image !== 'host' && deps.firstTime(`image:${config.image}`, project)) {
-    notices.push(`the configured image ${config.image} cannot be used in this release; the command runs on this machine's own programs.`)
-  }
-  if (resolved.impliedNetwork !== 'none' && deps.firstTime('network-off')) {
-    notices.push(
-      `the network is off: profile ${resolved.permissions.profile} allows it, but its policed way out arrives with a later release. (Said once.)`,
-    )
-  }
-  if (workspace.notice !== undefined) notices.push(workspace.notice)
-  return notices
 }
 
 /** Runs, and puts a failure of ours into the audit log before it goes on. */

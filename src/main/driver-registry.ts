@@ -1,5 +1,6 @@
 import { AppError } from '../contract/errors.ts'
 import type { Driver } from '../drivers/driver.ts'
+import { createNamespaceDriver } from '../drivers/namespace/index.ts'
 import { nearest } from '../lib/nearest.ts'
 import type { Paths } from './paths.ts'
 
@@ -7,7 +8,7 @@ import type { Paths } from './paths.ts'
 interface RegistryEntry {
   readonly name: string
   readonly aliases?: readonly string[]
-  /** Makes the driver; its module is loaded only then. */
+  /** Makes the driver. A driver that is not the usual choice loads its module only then. */
   readonly create?: (paths: Paths) => Promise<Driver>
 }
 
@@ -27,7 +28,6 @@ const ENTRIES: readonly RegistryEntry[] = [
 ]
 
 async function createNamespace(paths: Paths): Promise<Driver> {
-  const { createNamespaceDriver } = await import('../drivers/namespace/index.ts')
   return createNamespaceDriver({
     dataDir: paths.dataDir,
     helperPath: paths.helperPath,

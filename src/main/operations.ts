@@ -8,13 +8,19 @@ import type { RunRequest } from '../contract/run.ts'
 import { run, type RunDeps } from '../engine/run.ts'
 import { describeWorkspace } from '../engine/workspace/describe.ts'
 import { findProjectRoot } from '../engine/workspace/project-root.ts'
+import { createAuditLog } from '../store/audit/audit-log.ts'
 import { createFirstTime } from '../store/first-time.ts'
+import { createTrustStore } from '../store/trust.ts'
+import { loadConfig as readConfig } from './config/load.ts'
 import { availableBackends, chooseDriver, createDrivers } from './driver-registry.ts'
 import type { Paths } from './paths.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Puts the product together. Everything that not every command needs is loaded when it is used. */
+/**
+ * Puts the product together. What every run needs is imported at the top, so that it loads as one piece; everything
+ * else is loaded when it is used.
+ */
 export function createOperations(paths: Paths, env: Environment): Operations {
   const auditPath = join(paths.stateDir, 'audit.jsonl')
   const uid = process.getuid?.() ?? 0
@@ -54,7 +60,7 @@ export function createOperations(paths: Paths, env: Environment): Operations {
       return agentStatuses({ env, path: env['PATH'] ?? '', signal })
     },
     auditPath: () => auditPath,
-    auditList: async (input) => (await (await import('../store/audit/list.ts')).listAudit(auditPath, input)).records,
+    auditList: async (input) => (await import('../store/audit/list.ts')).listAudit(auditPath, input),
     auditVerify: async () => (await import('../store/audit/verify.ts')).verifyAudit(auditPath),
     init: async (input) => {
       const [{ initProject }, { readProject }] = await Promise.all([
@@ -74,9 +80,8 @@ async function loadRunConfig(
   uid: number,
   dataDirs: readonly string[],
 ): Promise<ResolvedConfig> {
-  const [{ loadConfig }, { createTrustStore }] = await Promise.all([import('./config/load.ts'), import('../store/trust.ts')])
   const project = request.cwd === undefined ? undefined : findProjectRoot({ cwd: request.cwd, home: paths.home, dataDirs, uid })
-  return loadConfig({
+  return readConfig({
     cwd: request.cwd,
     ...(request.configPath === undefined ? {} : { explicitPath: request.configPath }),
     projectRoot: project?.root,
@@ -89,10 +94,8 @@ async function loadRunConfig(
 function auditSink(path: string, env: Environment): AuditSink {
   if (['0', 'false'].includes(env['AGENTKERNEL_AUDIT'] ?? '')) return { append: () => Promise.resolve() }
   return {
-    append: async (event) => {
-      const { createAuditLog } = await import('../store/audit/audit-log.ts')
-      return createAuditLog({ path, user: userName(env), pid: process.pid, now: () => new Date(), secrets: () => [] }).append(event)
-    },
+    append: (event) =>
+      createAuditLog({ path, user: userName(env), pid: process.pid, now: () => new Date(), secrets: () => [] }).append(event),
   }
 }
 
@@ -101,17 +104,17 @@ function userName(env: Environment): string {
 }
 
 function trustOperations(paths: Paths, audit: AuditSink): Pick<Operations, 'trustAdd' | 'trustList' | 'trustRemove'> {
-  const store = async () => (await import('../store/trust.ts')).createTrustStore(join(paths.configDir, 'trust.json'), () => new Date())
+  const store = createTrustStore(join(paths.configDir, 'trust.json'), () => new Date())
   return {
     trustAdd: async ({ path }) => {
       const { widenedKeys } = await import('./config/widened-keys.ts')
-      const widens = await widenedKeys(path)
-      const entry = await (await store()).add(path)
+      const widens = await widenedKeys(path, { userConfigPath: join(paths.configDir, 'config.toml') })
+      const entry = await store.add(path)
       await audit.append({ type: 'config_trusted', path: entry.path, sha256: entry.sha256 })
       return { ...entry, widens }
     },
-    trustList: async () => (await store()).list(),
-    trustRemove: async ({ path }) => (await store()).remove(path),
+    trustList: () => store.list(),
+    trustRemove: ({ path }) => store.remove(path),
   }
 }
 

@@ -66,7 +66,8 @@ export const audit: Command = {
       context.stdout.write(args.has('json') ? `${printableJson({ path })}\n` : `${printable(path)}\n`)
       return 0
     }
-    const records = await operations.auditList({ last, ...(sandbox === undefined ? {} : { sandbox }) })
+    const { records, warnings } = await operations.auditList({ last, ...(sandbox === undefined ? {} : { sandbox }) })
+    for (const warning of warnings) context.stderr.write(`agentkernel: ${printable(warning)}\n`)
     if (args.has('json')) for (const record of records) context.stdout.write(`${printableJson(record)}\n`)
     else if (records.length > 0) context.stdout.write(auditTable(records))
     else

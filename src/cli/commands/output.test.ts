@@ -60,7 +60,7 @@ describe('audit', () => {
   ]
 
   test('prints a table in which data cannot reach the terminal', async () => {
-    const { stdout } = await cli(['audit'], { auditList: async () => records })
+    const { stdout } = await cli(['audit'], { auditList: async () => ({ records, warnings: [] }) })
     const at = '2025-01-02T03:04:05.678Z  '
     expect(stdout.split('\n')).toEqual([
       'TIMESTAMP                 EVENT               SANDBOX               DETAILS',
@@ -74,7 +74,7 @@ describe('audit', () => {
   })
 
   test('--json prints one record a line, as it is', async () => {
-    const { stdout } = await cli(['audit', '--json'], { auditList: async () => records })
+    const { stdout } = await cli(['audit', '--json'], { auditList: async () => ({ records, warnings: [] }) })
     expect(
       stdout
         .trimEnd()
@@ -88,12 +88,16 @@ describe('audit', () => {
     const asked: unknown[] = []
     const auditList = async (input: unknown) => {
       asked.push(input)
-      return []
+      return { records: [], warnings: ['/log: the line at byte 7 is not an audit record; it was skipped'] }
     }
     const first = await cli(['audit'], { auditList })
     await cli(['audit', '-s', 'a', '-l5'], { auditList })
     expect(asked).toEqual([{ last: 20 }, { last: 5, sandbox: 'a' }])
-    expect(first).toEqual({ exit: 0, stdout: '', stderr: 'The audit log is empty.\n' })
+    expect(first).toEqual({
+      exit: 0,
+      stdout: '',
+      stderr: 'agentkernel: /log: the line at byte 7 is not an audit record; it was skipped\nThe audit log is empty.\n',
+    })
   })
 
   test('--path prints the path and nothing else', async () => {

@@ -119,7 +119,7 @@ function prepare(spec: RunSpec, options: FakeDriverOptions): Behaviour {
   if (options.unusable !== undefined) throw new AppError('backend_unavailable', options.unusable)
   if (options.failStart !== undefined) throw new AppError(options.failStart, `the fake was told to fail with ${options.failStart}`)
   const cwd = cwdOf(spec)
-  if (!['/', '/tmp', '/usr', ...(spec.workspace === undefined ? [] : ['/workspace'])].includes(cwd)) {
+  if (!['/', '/tmp', '/usr', '/workspace'].includes(cwd)) {
     throw new AppError('workdir_not_found', `no directory "${cwd}" in the sandbox`)
   }
   const scripted = scriptedBehaviour(options)

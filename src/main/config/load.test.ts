@@ -89,7 +89,7 @@ describe('layers', () => {
     ])
   })
 
-  test('the floors of isolation and network only become stricter, even by a trusted file', async () => {
+  test('an untrusted file can only raise the floors of isolation and network, a trusted one can lower them', async () => {
     write('home/config/config.toml', '[security]\nmin_isolation = "kernel"\nmin_network = "listed"')
     const path = write('project/agentkernel.toml', '[security]\nmin_isolation = "container"\nmin_network = "public"')
     expect(await load()).toMatchObject({
@@ -98,15 +98,7 @@ describe('layers', () => {
       inertKeys: ['security.min_isolation', 'security.min_network'],
     })
     await trust.add(path)
-    expect(await load()).toMatchObject({
-      minIsolation: 'kernel',
-      minNetwork: 'listed',
-      inertKeys: [],
-      warnings: [
-        'agentkernel.toml:2: security.min_isolation = "container" has no effect: your user config asks for "kernel"',
-        'agentkernel.toml:3: security.min_network = "public" has no effect: your user config allows "listed" at most',
-      ],
-    })
+    expect(await load()).toMatchObject({ minIsolation: 'container', minNetwork: 'public', inertKeys: [], warnings: [] })
     write('project/agentkernel.toml', '[security]\nmin_isolation = "vm"\nmin_network = "none"')
     expect(await load()).toMatchObject({ minIsolation: 'vm', minNetwork: 'none', inertKeys: [] })
   })

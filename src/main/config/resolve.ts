@@ -1,9 +1,6 @@
 import { realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { NetworkLevel, ResolvedConfig, SecurityOverrides } from '../../contract/config.ts'
-import { NETWORK_LEVELS } from '../../contract/config.ts'
-import { isolationAtLeast } from '../../contract/isolation.ts'
-import type { Isolation } from '../../contract/isolation.ts'
+import type { ResolvedConfig, SecurityOverrides } from '../../contract/config.ts'
 import type { ConfigFile } from '../../contract/schemas/config-keys.ts'
 import { COMPATIBILITY } from '../../policy/compatibility.ts'
 import { narrow } from '../../policy/narrow.ts'
@@ -46,10 +43,7 @@ export function resolveFiles(files: readonly FoundFile[], projectRoot: string | 
       : narrow(parsed.file, narrowContext(below, layers, file.content.realPath, projectRoot))
     inertKeys.push(...narrowed.inertKeys)
     layers.push(toLayer(narrowed.config, { path: file.path, kind: file.kind, trusted: file.trusted }))
-    warnings.push(
-      ...parsed.warnings,
-      ...oddities(narrowed.config, parsed, file.shownAs, { ...below, network: mergeLayers(layers).security.network }),
-    )
+    warnings.push(...parsed.warnings, ...oddities(narrowed.config, parsed, file.shownAs, { network: mergeLayers(layers).security.network }))
   }
   return {
     ...mergeLayers(layers),
@@ -62,28 +56,19 @@ export function resolveFiles(files: readonly FoundFile[], projectRoot: string | 
 
 type Merged = Omit<ResolvedConfig, 'sources' | 'warnings' | 'inertKeys' | 'laterKeys'>
 
-/** Later layers win; command rules add up; the two floors only ever become stricter. */
+/** Later layers win; command rules add up. */
 function mergeLayers(layers: readonly Layer[]): Merged {
-  const last = <K extends 'sandboxName' | 'image' | 'vcpus' | 'memoryMiB'>(key: K): Layer[K] | undefined =>
+  const last = <K extends 'sandboxName' | 'image' | 'vcpus' | 'memoryMiB' | 'minIsolation' | 'minNetwork'>(key: K): Layer[K] | undefined =>
     layers.findLast((layer) => layer[key] !== undefined)?.[key]
   return {
     ...defined({ sandboxName: last('sandboxName'), image: last('image'), vcpus: last('vcpus'), memoryMiB: last('memoryMiB') }),
     security: Object.assign({}, ...layers.map(({ security }) => security)) as SecurityOverrides,
     commands: layers.flatMap(({ commands }) => commands ?? []),
-    minIsolation: layers.reduce<Isolation>(
-      (least, { minIsolation: next }) => (next !== undefined && isolationAtLeast(next, least) ? next : least),
-      'process',
-    ),
-    minNetwork: layers.reduce<NetworkLevel>(
-      (most, { minNetwork: next }) => (next !== undefined && isNarrower(next, most) ? next : most),
-      'public',
-    ),
+    // An untrusted layer holds only what is stricter than the layers below it: `narrow` has seen to that.
+    minIsolation: last('minIsolation') ?? 'process',
+    minNetwork: last('minNetwork') ?? 'public',
     environment: Object.fromEntries(layers.flatMap(({ environment }) => Object.entries(environment))),
   }
-}
-
-function isNarrower(level: NetworkLevel, than: NetworkLevel): boolean {
-  return NETWORK_LEVELS.indexOf(level) < NETWORK_LEVELS.indexOf(than)
 }
 
 /** What the layers below allow, for a project's file at `realPath`. */
@@ -106,16 +91,11 @@ function narrowContext(below: Merged, layers: readonly Layer[], realPath: string
 }
 
 /** Sentences about values that are valid but do nothing. `below` holds without the file. */
-function oddities(
-  file: ConfigFile,
-  { locate }: ParsedConfig,
-  shownAs: string,
-  below: Pick<Merged, 'minIsolation' | 'minNetwork'> & { readonly network: boolean | undefined },
-): string[] {
+function oddities(file: ConfigFile, { locate }: ParsedConfig, shownAs: string, below: { readonly network: boolean | undefined }): string[] {
   const found: string[] = []
   const tell = (path: readonly string[], problem: string): void =>
     void found.push(`${shownAs}:${locate(path)}: ${path.join('.')}${problem}`)
-  const { domains, min_isolation: minIsolation, min_network: minNetwork } = file.security ?? {}
+  const { domains } = file.security ?? {}
   const mode = file.agent?.compatibility_mode
   if (mode === 'amp' || mode === 'pi') tell(['agent', 'compatibility_mode'], `: "${mode}" has no preset of its own; "native" is used`)
   if (domains !== undefined && below.network === false) tell(['security', 'domains'], ' has no effect: the network is off')
@@ -125,11 +105,5 @@ function oddities(
       ['security', 'domains'],
       `: ${both.length === 1 ? 'one domain is' : `${both.length} domains are`} both allowed and blocked; blocked wins`,
     )
-  if (minIsolation !== undefined && !isolationAtLeast(minIsolation, below.minIsolation)) {
-    tell(['security', 'min_isolation'], ` = "${minIsolation}" has no effect: your user config asks for "${below.minIsolation}"`)
-  }
-  if (minNetwork !== undefined && isNarrower(below.minNetwork, minNetwork)) {
-    tell(['security', 'min_network'], ` = "${minNetwork}" has no effect: your user config allows "${below.minNetwork}" at most`)
-  }
   return found
 }
