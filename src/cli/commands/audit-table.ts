@@ -25,7 +25,7 @@ function sandboxOf(record: AuditRecord): string {
 function detailsOf(record: AuditRecord): string {
   const { command, exit_code: exitCode, policy, details } = record
   if (record.type === 'command_executed' && Array.isArray(command)) {
-    return `exit ${printable(String(exitCode ?? '-'))}  ${commandLine(command.map(String))}`
+    return `exit ${typeof exitCode === 'number' ? exitCode : '-'}  ${commandLine(command.map(String))}`
   }
   if (record.type === 'policy_violation') return `${printable(text(policy))}: ${printable(text(details))}`
   return Object.entries(record)
