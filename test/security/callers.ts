@@ -1,0 +1,115 @@
+import { copyFileSync, chmodSync, chownSync, existsSync, linkSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** The programs under attack, as users have them. */
+const BUILD = join(import.meta.dir, '../../build')
+
+/** An identity that no system gives to a user and no file here belongs to. */
+const STRANGER = 54_321
+
+/** Who starts the sandbox. Every attack runs once for each. */
+export interface Caller {
+  readonly name: 'root' | 'an unprivileged user'
+  readonly uid: number
+  /** Words put before a command, so that it runs as this caller. */
+  readonly prefix: readonly string[]
+  /** Why this half cannot run here. */
+  readonly skip?: string
+}
+
+const ownUid = process.getuid?.() ?? 0
+
+/** Programs without which nothing here can be tested; the reason to skip, or undefined. */
+function missing(): string | undefined {
+  if (!existsSync(join(BUILD, 'agentkernel')) || !existsSync(join(BUILD, 'agentkernel-guest'))) return 'agentkernel has not been built'
+  if (!existsSync('/usr/bin/python3')) return 'the attacks are written in Python, which this machine does not have'
+  if (ownUid === 0 && Bun.which('setpriv') === null) return 'setpriv is missing'
+  return undefined
+}
+
+/** Both callers; as an ordinary user nobody can become root, so that half is left out. */
+export function callers(): readonly Caller[] {
+  const skip = missing()
+  const reason = skip === undefined ? {} : { skip }
+  const user: Caller = { name: 'an unprivileged user', uid: ownUid, prefix: [], ...reason }
+  if (ownUid !== 0) return [{ name: 'root', uid: 0, prefix: [], skip: 'the tests do not run as root' }, user]
+  const become = [`--reuid=${STRANGER}`, `--regid=${STRANGER}`, '--clear-groups', '--inh-caps=-all']
+  return [
+    { name: 'root', uid: 0, prefix: [], ...reason },
+    { ...user, uid: STRANGER, prefix: ['setpriv', ...become] },
+  ]
+}
+
+/** The folders of one caller below a directory that everybody may pass through. */
+export interface Place {
+  readonly caller: Caller
+  readonly dir: string
+  readonly home: string
+  readonly project: string
+  readonly binary: string
+  readonly helper: string
+  readonly remove: () => void
+}
+
+/** Makes an empty home, an empty project and copies of the programs for a caller. */
+export function makePlace(caller: Caller): Place {
+  const dir = mkdtempSync(join(tmpdir(), 'agentkernel-security-'))
+  chmodSync(dir, 0o755)
+  const [home, project, bin] = [join(dir, 'home'), join(dir, 'home/project'), join(dir, 'bin')]
+  for (const folder of [bin, home, project]) mkdirSync(folder, { mode: 0o755 })
+  for (const folder of [home, project]) chownSync(folder, caller.uid, caller.uid)
+  const binary = join(bin, 'agentkernel')
+  // A hundred megabytes: shared where the file system can.
+  try {
+    linkSync(join(BUILD, 'agentkernel'), binary)
+  } catch {
+    copyFileSync(join(BUILD, 'agentkernel'), binary)
+  }
+  // A copy of its own, so that its processes can be told from everybody else's.
+  copyFileSync(join(BUILD, 'agentkernel-guest'), join(bin, 'agentkernel-guest'))
+  chmodSync(join(bin, 'agentkernel-guest'), 0o755)
+  const remove = (): void => rmSync(dir, { recursive: true, force: true })
+  return { caller, dir, home, project, binary, helper: join(bin, 'agentkernel-guest'), remove }
+}
+
+export interface RunOptions {
+  /** Flags of `run`. */
+  readonly flags?: readonly string[]
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly stdin?: Uint8Array
+  /** Text of a shell script on the host that gets the product's argv as "$@". */
+  readonly wrapper?: string
+}
+export interface RunOutput {
+  readonly code: number
+  readonly pid: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The environment of every caller: nothing of this process, and one secret that no sandbox may see. */
+export function environmentOf(place: Place, secret: string): Record<string, string> {
+  return { HOME: place.home, PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', HOST_SECRET_TOKEN: secret, LD_LIBRARY_PATH: '' }
+}
+
+/** What to execute for `agentkernel run`, with the caller's identity. */
+export function runCommand(place: Place, command: readonly string[], options: RunOptions = {}): string[] {
+  const product = [place.binary, 'run', ...(options.flags ?? []), ...command]
+  const wrapped = options.wrapper === undefined ? product : ['/bin/sh', '-c', options.wrapper, 'sh', ...product]
+  return [...place.caller.prefix, ...wrapped]
+}
+
+/** Runs a command in a sandbox, to its end. */
+export async function run(place: Place, command: readonly string[], options: RunOptions = {}): Promise<RunOutput> {
+  const child = Bun.spawn(runCommand(place, command, options), {
+    cwd: options.cwd ?? place.project,
+    env: { ...environmentOf(place, 'CANARY-of-the-environment'), ...options.env },
+    stdin: options.stdin ?? 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [stdout, stderr, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  return { code, pid: child.pid, stdout, stderr }
+}
