@@ -18,13 +18,6 @@ import (
 	"agentkernel/guest/internal/status"
 )
 
-// Descriptors handed to bubblewrap besides 0–4.
-const (
-	specFD    = 5
-	argsFD    = 6
-	seccompFD = 7
-)
-
 // Main carries out prologue and plan from the control descriptor. It returns only on failure.
 func Main() int {
 	// Modes are what the plan says, whatever our caller's mask.
@@ -145,50 +138,44 @@ func drop(to plan.Identity) error {
 
 // becomeBubblewrap hands over the arguments, the filter and process 1's orders as descriptors and execs.
 func becomeBubblewrap(work *plan.Plan) int {
-	args := []string{"bwrap", "--args", strconv.Itoa(argsFD)}
 	packed := make([]byte, 0, 16<<10)
 	for _, arg := range work.Args {
 		packed = append(append(packed, arg...), 0)
 	}
 	if len(work.Seccomp) > 0 {
-		packed = append(packed, "--seccomp\x00"+strconv.Itoa(seccompFD)+"\x00"...)
-		if err := memoryFile(seccompFD, "seccomp", work.Seccomp); err != nil {
+		filter, err := memoryFile("seccomp", work.Seccomp)
+		if err != nil {
 			return status.Fail("launch", "seccomp", err)
 		}
+		packed = append(packed, "--seccomp\x00"+strconv.Itoa(filter)+"\x00"...)
 	}
-	if err := memoryFile(argsFD, "args", packed); err != nil {
+	arguments, err := memoryFile("args", packed)
+	if err != nil {
 		return status.Fail("launch", "arguments", err)
 	}
-	if err := memoryFile(specFD, "spec", work.Spec); err != nil {
+	orders, err := memoryFile("spec", work.Spec)
+	if err != nil {
 		return status.Fail("launch", "orders", err)
 	}
-	args = append(args, "--", work.Init, "init")
-	err := syscall.Exec(work.Bwrap, args, []string{})
+	args := []string{"bwrap", "--args", strconv.Itoa(arguments), "--", work.Init, "init", strconv.Itoa(orders)}
+	err = syscall.Exec(work.Bwrap, args, []string{})
 	return status.Fail("launch", "start "+work.Bwrap, err)
 }
 
-// memoryFile puts data into an anonymous file at a fixed descriptor that survives the exec.
-func memoryFile(at int, name string, data []byte) error {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+// memoryFile puts data into an anonymous file that survives the exec and returns its descriptor. Its number is the one
+// the kernel gives: a fixed one could be in use by Go's own runtime, which dies when it is taken away.
+func memoryFile(name string, data []byte) (int, error) {
+	fd, err := unix.MemfdCreate(name, 0)
 	if err != nil {
-		return err
+		return -1, err
 	}
 	for rest := data; len(rest) > 0; {
 		n, err := unix.Write(fd, rest)
 		if err != nil {
-			return err
+			return -1, err
 		}
 		rest = rest[n:]
 	}
-	if _, err := unix.Seek(fd, 0, 0); err != nil {
-		return err
-	}
-	if fd == at {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
-		return err
-	}
-	if err := unix.Dup3(fd, at, 0); err != nil {
-		return err
-	}
-	return unix.Close(fd)
+	_, err = unix.Seek(fd, 0, 0)
+	return fd, err
 }

@@ -1,7 +1,7 @@
 // Package pidone is process 1 of a sandbox: it starts the command, passes signals on, collects orphans and tells the
 // host how the command ended. When it ends, the kernel kills everything that is left in the sandbox.
 //
-// Orders come on descriptor 5. Descriptor 3 then carries control messages of two bytes, kind and value:
+// Orders come on the descriptor that the argument names. Descriptor 3 then carries control messages of two bytes, kind and value:
 //
 //	'S' n   send signal n to the command's process group
 //	'R' 0   let a stopped command go on
@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,10 +21,7 @@ import (
 	"agentkernel/guest/internal/status"
 )
 
-const (
-	controlFD = 3
-	specFD    = 5
-)
+const controlFD = 3
 
 // Spec says what to start.
 type Spec struct {
@@ -76,7 +74,14 @@ func Main() int {
 }
 
 func readSpec() (*Spec, error) {
-	file := os.NewFile(specFD, "orders")
+	if len(os.Args) < 3 {
+		return nil, syscall.EINVAL
+	}
+	fd, err := strconv.Atoi(os.Args[2])
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "orders")
 	defer file.Close()
 	var spec Spec
 	if err := json.NewDecoder(file).Decode(&spec); err != nil {
