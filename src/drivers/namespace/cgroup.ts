@@ -49,7 +49,11 @@ export function findCgroupRoots(selfCgroup: string, mountInfo: string): CgroupRo
   if (memory !== undefined) return { version: 1, memory, ...optional('pids', version1('pids')), ...optional('cpu', version1('cpu')) }
   const unified = mounts.find((candidate) => candidate.type === 'cgroup2')
   if (unified === undefined) return undefined
-  const folder = `${unified.point}/agentkernel`
+  // A user may make groups only in the part of the tree that systemd gave to the user's own manager. Our processes can move
+  // there when they come from there; from elsewhere the kernel refuses, and the limits are set for each process.
+  const own2 = /^0::(.*)$/m.exec(selfCgroup)?.[1] ?? '/'
+  const delegated = /^.*\/user@\d+\.service(?=\/|$)/.exec(own2)?.[0] ?? ''
+  const folder = `${unified.point}${delegated}/agentkernel`
   return { version: 2, memory: folder, pids: folder, cpu: folder }
 }
 
@@ -141,10 +145,20 @@ function makeGroup(folder: string, version: 1 | 2): void {
     mkdirSync(parent, { recursive: true })
     if (version === 2) {
       // A group's limits exist only when every group above hands the controllers down.
-      for (const above of [parent.slice(0, parent.lastIndexOf('/')), parent])
-        writeFileSync(`${above}/cgroup.subtree_control`, '+memory +pids +cpu')
+      for (const above of [parent.slice(0, parent.lastIndexOf('/')), parent]) handDown(above)
     }
     mkdirSync(folder)
+  }
+}
+
+/** Lets the groups below use each controller that is there. One that is missing shows when its limit is set. */
+function handDown(group: string): void {
+  for (const controller of ['memory', 'pids', 'cpu']) {
+    try {
+      writeFileSync(`${group}/cgroup.subtree_control`, `+${controller}`)
+    } catch (error) {
+      ignore(error, 'not handed to this group, or handed down already by somebody else')
+    }
   }
 }
 
