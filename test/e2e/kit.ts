@@ -1,9 +1,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { findCgroupRoots } from '../../src/drivers/namespace/cgroup.ts'
-import { createFirstTime } from '../../src/store/first-time.ts'
 import { ROOT } from '../support/source-files.ts'
 
 /** The built program; another build, such as one that an unprivileged user may read, by this variable. */
@@ -33,18 +32,18 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** A user: a home with a project in it. Nothing is told about this release's network, because that was said before. */
+/** A user: a home with a project in it. Unless `fresh`, it has run something before, and was told what is told once. */
 export class User {
   readonly home: string
   readonly project: string
   readonly env: Record<string, string>
 
-  constructor(name = 'home') {
+  constructor(name = 'home', { fresh = false } = {}) {
     this.home = join(realpathSync(mkdtempSync(join(tmpdir(), 'agentkernel e2e '))), name)
     this.project = join(this.home, 'project')
     mkdirSync(this.project, { recursive: true })
-    createFirstTime(join(this.dataDir, 'notices'))('network-off')
     this.env = { HOME: this.home, PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8' }
+    if (!fresh) spawnSync(BINARY, ['run', 'true'], { cwd: this.project, env: this.env })
   }
 
   get dataDir(): string {
@@ -61,7 +60,10 @@ export class User {
     return this.spawn(['bash', '-c', `ak() { '${BINARY}' "$@"; }\n${text}`], options)
   }
 
-  async spawn(command: readonly string[], { cwd = this.project, env = {}, stdin = '' }: SpawnOptions = {}): Promise<Ended> {
+  async spawn(
+    command: readonly string[],
+    { cwd = this.project, env = {}, stdin = '', ms = PATIENCE_MS }: SpawnOptions = {},
+  ): Promise<Ended> {
     const child = spawn(command[0]!, command.slice(1), { cwd, env: { ...this.env, ...env } })
     const output = { stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
@@ -73,7 +75,7 @@ export class User {
       child.on('close', (status, signal) => resolve(status ?? 128 + signalNumbers[signal ?? 'SIGKILL']!))
     })
     try {
-      return { code: await within(code, command.join(' ').slice(0, 300)), ...output }
+      return { code: await within(code, command.join(' ').slice(0, 300), ms), ...output }
     } finally {
       child.kill('SIGKILL')
     }
@@ -94,6 +96,8 @@ export interface SpawnOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: string | Uint8Array
+  /** How long it may take. */
+  readonly ms?: number
 }
 
 const signalNumbers: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGKILL: 9, SIGPIPE: 13, SIGTERM: 15 }

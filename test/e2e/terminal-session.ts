@@ -59,6 +59,16 @@ export class TerminalSession {
     }
   }
 
+  /** Types `text` again and again until its answer appears. */
+  async typeUntil(text: string, answer: RegExp): Promise<void> {
+    const typing = setInterval(() => this.write(text), 200)
+    try {
+      await this.until(answer)
+    } finally {
+      clearInterval(typing)
+    }
+  }
+
   async ended(): Promise<number> {
     return within(this.child.exited, 'the end of the program')
   }
