@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { syscallTable } from '../../src/policy/seccomp/syscall-table.ts'
-import { callers, run, type RunOptions, type RunOutput } from './callers.ts'
+import { callers, run, type RunOptions } from './callers.ts'
 import { makeWorld, type World } from './world.ts'
 
 /** One attack from inside a sandbox. `id` is the line of docs/security.md that it tries to break. */
@@ -89,5 +89,3 @@ export function attackSuite(title: string, attacks: readonly Attack[], options: 
     }
   })
 }
-
-export type { RunOutput }

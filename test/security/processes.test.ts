@@ -68,7 +68,8 @@ return sorted(set([
     id: 'S8',
     title: 'the arguments of process 1 say nothing',
     code: `return read("/proc/1/cmdline").split("\\0")`,
-    expected: "['/.agentkernel/init', 'init', '']",
+    // At most the number of a descriptor, which is closed by then.
+    expected: /^\['\/\.agentkernel\/init', 'init'(, '\d+')?, ''\]$/,
   },
   {
     id: 'S9',

@@ -107,7 +107,7 @@ export async function makeWorld(caller: Caller): Promise<World> {
   const { value } = await reader.read()
   reader.releaseLock()
   const end = async (): Promise<void> => {
-    child.stdin.end()
+    await child.stdin.end()
     child.kill()
     await child.exited
     place.remove()

@@ -75,9 +75,33 @@ export const SOCKET_UNIX: ArgumentRule = {
   otherwise: EAFNOSUPPORT,
 }
 
+/** The setuid and setgid bits of a mode. In a project of the real files such a program would lend its owner's rights to the host. */
+const LENDING_BITS = 0o6000
+
+const plainMode = (arg: number): ArgumentRule => ({
+  clauses: [{ when: [{ arg, mask: LENDING_BITS, in: [0] }], verdict: ALLOW }],
+  otherwise: EPERM,
+})
+/** chmod, fchmod and creat; fchmodat and fchmodat2. */
+export const MODE_SECOND = plainMode(1)
+export const MODE_THIRD = plainMode(2)
+
+/** O_CREAT and the bit of O_TMPFILE; without them the mode is not looked at and may hold anything. */
+const MAKES_FILE = 0x400040
+
+const plainOpen = (flags: number): ArgumentRule => ({
+  clauses: [
+    { when: [{ arg: flags, mask: MAKES_FILE, in: [0] }], verdict: ALLOW },
+    { when: [{ arg: flags + 1, mask: LENDING_BITS, in: [0] }], verdict: ALLOW },
+  ],
+  otherwise: EPERM,
+})
+export const OPEN = plainOpen(1)
+export const OPENAT = plainOpen(2)
+
 /** Type bits of a mode: none (a file), FIFO, file, socket. Character and block devices are left out. */
 const plainFile = (arg: number): ArgumentRule => ({
-  clauses: [{ when: [{ arg, mask: 0xf000, in: [0, 0x1000, 0x8000, 0xc000] }], verdict: ALLOW }],
+  clauses: [{ when: [{ arg, mask: 0xf000 | LENDING_BITS, in: [0, 0x1000, 0x8000, 0xc000] }], verdict: ALLOW }],
   otherwise: EPERM,
 })
 export const MKNOD = plainFile(1)

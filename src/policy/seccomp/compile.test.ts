@@ -27,7 +27,7 @@ const FORBIDDEN = `
   .split(/\s+/)
 
 const NEEDED = `
-  read write openat openat2 close execve execveat exit_group wait4 waitid futex futex_waitv futex_wait futex_wake futex_requeue rseq
+  read write openat close execve execveat exit_group wait4 waitid futex futex_waitv futex_wait futex_wake futex_requeue rseq
   set_robust_list membarrier close_range faccessat2 epoll_pwait2 statx copy_file_range memfd_create pidfd_open
   pidfd_send_signal getrandom pkey_alloc mlock2 sched_setaffinity timer_create prlimit64 preadv2 fchmodat2 mseal map_shadow_stack
   setuid fchownat connect accept4 signalfd4 inotify_init1 prctl capset splice renameat2`
@@ -51,7 +51,7 @@ describe.each(COMBINATIONS)('profile $profile on $arch', ({ profile, arch }) => 
   test('decides every number that exists as its lists say', () => {
     for (const [name, number] of table) {
       if (inspected.has(number)) continue
-      const refusal = name === 'clone3' || name.startsWith('landlock_') ? ENOSYS : EPERM
+      const refusal = name === 'clone3' || name === 'openat2' || name.startsWith('landlock_') ? ENOSYS : EPERM
       expect([name, run(number)]).toEqual([name, allowed.has(number) ? ALLOW : refusal])
     }
   })
@@ -116,6 +116,31 @@ describe.each(COMBINATIONS)('profile $profile on $arch', ({ profile, arch }) => 
       }),
     )
     expect(run(numberOf('clone'), thread | (1n << 32n))).toBe(EPERM)
+  })
+
+  test('gives no file a setuid or setgid bit, when made and later', () => {
+    const AT = 0n
+    const MODES = [
+      [0o755n, ALLOW],
+      [0o1777n, ALLOW],
+      [0o4755n, EPERM],
+      [0o2755n, EPERM],
+      [0o106755n, EPERM],
+      // The kernel takes the lower half.
+      [(1n << 32n) | 0o755n, ALLOW],
+    ] as const
+    const [O_CREAT, O_TMPFILE] = [0x40n, 0x410000n]
+    for (const [mode, expected] of MODES) {
+      for (const name of ['chmod', 'fchmod', 'creat']) if (table.has(name)) expect(run(numberOf(name), AT, mode)).toBe(expected)
+      for (const name of ['fchmodat', 'fchmodat2']) expect(run(numberOf(name), AT, AT, mode)).toBe(expected)
+      for (const flags of [O_CREAT, O_TMPFILE, O_CREAT | 0o2n]) {
+        expect(run(numberOf('openat'), AT, AT, flags, mode)).toBe(expected)
+        if (table.has('open')) expect(run(numberOf('open'), AT, flags, mode)).toBe(expected)
+      }
+      // Without the wish to make a file its argument is whatever the register held.
+      expect(run(numberOf('openat'), AT, AT, 0o2n, mode)).toBe(ALLOW)
+    }
+    expect(run(numberOf('mknodat'), AT, AT, 0o104644n)).toBe(EPERM)
   })
 
   test('answers clone3 as a kernel without it', () => {

@@ -24,21 +24,22 @@ export type SeccompProfileName = (typeof SECCOMP_PROFILE_NAMES)[number]
 /**
  * Calls that fail with ENOSYS where they are not allowed, so that programs take the way of an older kernel. clone3 is
  * never allowed: its flags lie in memory, where a filter cannot see them, and the C libraries fall back to clone on
- * ENOSYS only.
+ * ENOSYS only. So it is with openat2, whose mode could hold a setuid bit.
  */
 export const ABSENT_CALLS: Readonly<Record<string, Verdict>> = {
   clone3: ENOSYS,
+  openat2: ENOSYS,
   landlock_create_ruleset: ENOSYS,
   landlock_add_rule: ENOSYS,
   landlock_restrict_self: ENOSYS,
 }
 
 const FILES = `
-  access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 fallocate
-  fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fdatasync fgetxattr flistxattr flock fremovexattr fsetxattr fstat
+  access chdir chown close close_range copy_file_range dup dup2 dup3 faccessat faccessat2 fadvise64 fallocate
+  fchdir fchown fchownat fcntl fdatasync fgetxattr flistxattr flock fremovexattr fsetxattr fstat
   fstatfs fsync ftruncate futimesat getcwd getdents getdents64 getxattr inotify_add_watch inotify_init inotify_init1
   inotify_rm_watch lchown lgetxattr link linkat listxattr llistxattr lremovexattr lseek lsetxattr lstat mkdir mkdirat
-  newfstatat open openat openat2 pipe pipe2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead readlink
+  newfstatat pipe pipe2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead readlink
   readlinkat readv removexattr rename renameat renameat2 rmdir sendfile setxattr splice stat statfs statx symlink symlinkat
   sync_file_range syncfs truncate umask unlink unlinkat utime utimensat utimes write writev
   setxattrat getxattrat listxattrat removexattrat file_getattr file_setattr`
@@ -87,7 +88,18 @@ const DEFAULT_ONLY = `
 const base = FILES + WAITING + PROCESSES + MEMORY + THREADS_AND_TIME + SOCKETS
 const moderate = base + MODERATE_ONLY
 const agent = moderate + LANDLOCK
-const inspected = { clone: rules.CLONE, ioctl: rules.IOCTL, mknod: rules.MKNOD, mknodat: rules.MKNODAT, socketpair: rules.SOCKET_UNIX }
+const modes = {
+  chmod: rules.MODE_SECOND,
+  fchmod: rules.MODE_SECOND,
+  creat: rules.MODE_SECOND,
+  fchmodat: rules.MODE_THIRD,
+  fchmodat2: rules.MODE_THIRD,
+  open: rules.OPEN,
+  openat: rules.OPENAT,
+  mknod: rules.MKNOD,
+  mknodat: rules.MKNODAT,
+}
+const inspected = { ...modes, clone: rules.CLONE, ioctl: rules.IOCTL, socketpair: rules.SOCKET_UNIX }
 const networked = { ...inspected, socket: rules.SOCKET, personality: rules.PERSONALITY }
 
 /**
