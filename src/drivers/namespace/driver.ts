@@ -84,7 +84,7 @@ export class NamespaceDriver implements Driver {
       const bwrapPath = this.#requirePrograms()
       const identity = identityFor(spec.id, this.#options.uid)
       const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch)
-      folder = this.#createFolder(spec.id, identity.dropTo)
+      folder = this.#createFolder(spec.id)
       group = this.#createGroup(folder, spec)
       const { home } = this.#options
       const plan = launchPlan({ spec, io, folder, cgroup: group, identity, home, bwrapPath, seccomp })
@@ -138,10 +138,10 @@ export class NamespaceDriver implements Driver {
     return bwrapPath
   }
 
-  #createFolder(id: string, owner: { readonly uid: number; readonly gid: number } | undefined): RunFolder {
+  #createFolder(id: string): RunFolder {
     const runsDir = join(this.#options.dataDir, 'runs')
     try {
-      return createRunFolder(runsDir, id, owner)
+      return createRunFolder(runsDir, id)
     } catch (error) {
       if (isErrno(error, 'ENOSPC', 'EDQUOT')) throw new AppError('disk_full', `no space left in ${runsDir}`, { cause: error })
       throw new AppError(

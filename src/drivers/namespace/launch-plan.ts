@@ -10,7 +10,7 @@ import type { LaunchPlan, LaunchPrologue, StageStep } from './plan.ts'
 import { limitsWithoutCgroup } from './rlimits.ts'
 import type { RunFolder } from './run-folder.ts'
 import { sandboxPath } from './search-path.ts'
-import { LOWER_MOUNT, RUN_MOUNT, WORKSPACE, workspaceSteps } from './workspace-steps.ts'
+import { LOWER_MOUNT, RUN_MOUNT, runDir, WORKSPACE, workspaceSteps } from './workspace-steps.ts'
 
 export interface PlanInput {
   readonly spec: RunSpec
@@ -96,8 +96,8 @@ function ownSteps({ spec: { permissions } }: PlanInput): StageStep[] {
 function homeSteps({ spec, home }: PlanInput): StageStep[] {
   const target = SANDBOX_HOME.slice(1)
   if (spec.permissions.readOnlyRoot) return [{ kind: 'dir', target, mode: 0o755 }]
-  const own: StageStep = { kind: 'bind', source: '@run/home', target }
-  return spec.permissions.mountHome ? [own, ...dotfileSteps(home)] : [own]
+  const own: StageStep[] = [runDir('home'), { kind: 'bind', source: '@run/home', target }]
+  return spec.permissions.mountHome ? [...own, ...dotfileSteps(home)] : own
 }
 
 function withRunFolder(step: StageStep, folder: string): StageStep {

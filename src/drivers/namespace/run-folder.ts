@@ -1,4 +1,4 @@
-import { chmodSync, lchownSync, lstatSync, mkdirSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
 import { isSameProcess, startTimeOf } from '../../lib/process-identity.ts'
@@ -12,15 +12,11 @@ export interface RunFolder {
   readonly path: string
 }
 
-export function createRunFolder(runsDir: string, id: string, owner: { readonly uid: number; readonly gid: number } | undefined): RunFolder {
+/** Makes an empty run folder. What goes into it is made by the helper, with the right owner. */
+export function createRunFolder(runsDir: string, id: string): RunFolder {
   const name = `${id}.${process.pid}.${startTimeOf(process.pid) ?? '0'}`
   const path = join(runsDir, name)
   mkdirOnce(path, runsDir)
-  for (const part of ['upper', 'work', 'home']) {
-    mkdirSync(join(path, part), 0o755)
-    if (owner !== undefined) lchownSync(join(path, part), owner.uid, owner.gid)
-  }
-  writeFileSync(join(path, 'empty'), '', { mode: 0o444 })
   return { name, path }
 }
 
@@ -47,10 +43,12 @@ export function removeRunFolder(path: string): void {
 }
 
 function removeSmall(path: string): void {
-  rmdirSync(join(path, 'home'))
-  rmdirSync(join(path, 'upper'))
-  rmSync(join(path, 'empty'))
-  rmSync(join(path, 'work'), { recursive: true, force: true })
+  for (const name of readdirSync(path)) {
+    const part = join(path, name)
+    // The overlay's own folder; the other two are empty unless the command used them.
+    if (name === 'work') rmSync(part, { recursive: true })
+    else rmdirSync(part)
+  }
   rmdirSync(path)
 }
 

@@ -16,14 +16,19 @@ export function workspaceSteps(view: WorkspaceView | undefined, readOnlyRoot: bo
   return [...(view.mode === 'copy' ? copyView(view) : mountView(view)), ...hostPathLink(view.hostPath)]
 }
 
+/** A folder of the sandbox's own in the run's folder on disk. */
+export const runDir = (name: string): StageStep => ({ kind: 'dir', target: `${RUN_MOUNT}/${name}`, mode: 0o755, owned: true })
+
 function emptyWorkspace(readOnly: boolean): StageStep[] {
   if (readOnly) return [{ kind: 'dir', target: TARGET, mode: 0o755 }]
-  return [{ kind: 'bind', source: '@run/upper', target: TARGET }]
+  return [runDir('upper'), { kind: 'bind', source: '@run/upper', target: TARGET }]
 }
 
 /** A private view of the files. Where the kernel has no overlay for us, the helper copies them and says so. */
 function copyView(view: WorkspaceView): StageStep[] {
   return [
+    runDir('upper'),
+    runDir('work'),
     { kind: 'bind', source: view.hostPath, target: LOWER_MOUNT, readOnly: true, map: true, exact: true },
     { kind: 'overlay', target: TARGET, lower: LOWER_MOUNT, upper: RUN_MOUNT },
     ...view.hidden.map((path): StageStep => ({ kind: 'remove', within: TARGET, target: path, optional: true })),
@@ -54,6 +59,7 @@ function mountView(view: WorkspaceView): StageStep[] {
   // A mount can be carried away with the folder it is in, and a new folder put there; a folder that is itself one cannot.
   const pinned = [...new Set(view.readOnly.map((path) => dirname(path)))].filter((path) => path !== '.').toSorted()
   return [
+    { kind: 'file', target: `${RUN_MOUNT}/empty`, data: '', mode: 0o444 },
     { kind: 'bind', source: view.hostPath, target: TARGET, map: true, exact: true },
     ...pinned.map((path) => own(path, false)),
     ...view.readOnly.map((path) => own(path, true)),

@@ -25,7 +25,7 @@ export const SKIPPED_FOLDERS: readonly SkippedFolder[] = [
   { name: 'providers', parent: '.terraform' },
   { name: 'deps', beside: 'mix.exs' },
   // Inside a git folder, which is known by its HEAD; a submodule may be called `objects`.
-  ...['objects', 'refs', 'logs', 'lfs'].map((name) => ({ name, beside: 'HEAD' })),
+  ...['objects', 'refs', 'logs', 'lfs', 'hooks', 'info', 'branches'].map((name) => ({ name, beside: 'HEAD' })),
 ]
 
 const BY_NAME = Map.groupBy(SKIPPED_FOLDERS, (row) => row.name)
