@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { spawn, spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -64,7 +64,7 @@ export class User {
     command: readonly string[],
     { cwd = this.project, env = {}, stdin = '', ms = PATIENCE_MS }: SpawnOptions = {},
   ): Promise<Ended> {
-    const child = spawn(command[0]!, command.slice(1), { cwd, env: { ...this.env, ...env } })
+    const child = spawn(command[0]!, command.slice(1), { cwd, env: { ...this.env, ...env }, detached: true })
     const output = { stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
@@ -77,7 +77,7 @@ export class User {
     try {
       return { code: await within(code, command.join(' ').slice(0, 300), ms), ...output }
     } finally {
-      child.kill('SIGKILL')
+      if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
     }
   }
 
@@ -119,12 +119,26 @@ function commandLineOf(pid: string): string {
   }
 }
 
+/** True when this user may make control groups, so that limits hold for all processes of a run together. */
+export const HAS_CGROUPS = groupRoots().length > 0
+
 /** Groups that runs of the program with this process number left. */
 export function leftGroups(pid: number): string[] {
+  return groupRoots().flatMap((folder) => readdirSync(folder).filter((name) => name.includes(`.${pid}.`)))
+}
+
+function groupRoots(): string[] {
   const roots = findCgroupRoots(readFileSync('/proc/self/cgroup', 'utf8'), readFileSync('/proc/self/mountinfo', 'utf8'))
-  return [roots?.memory, roots?.pids, roots?.cpu].flatMap((folder) =>
-    folder !== undefined && existsSync(folder) ? readdirSync(folder).filter((name) => name.includes(`.${pid}.`)) : [],
-  )
+  return [roots?.memory, roots?.pids, roots?.cpu].filter((folder) => folder !== undefined && mayUse(folder)) as string[]
+}
+
+function mayUse(folder: string): boolean {
+  try {
+    accessSync(folder, constants.R_OK | constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Looks again and again until `holds` is true. For states that nobody tells, such as one of the process table. */
