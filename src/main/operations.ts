@@ -9,6 +9,7 @@ import { run, type RunDeps } from '../engine/run.ts'
 import { describeWorkspace } from '../engine/workspace/describe.ts'
 import { findProjectRoot } from '../engine/workspace/project-root.ts'
 import { createAuditLog } from '../store/audit/audit-log.ts'
+import { ignore } from '../lib/ignore.ts'
 import { createFirstTime } from '../store/first-time.ts'
 import { createTrustStore } from '../store/trust.ts'
 import { loadConfig as readConfig } from './config/load.ts'
@@ -46,7 +47,7 @@ export function createOperations(paths: Paths, env: Environment): Operations {
         { title: 'config', path: paths.configDir },
         { title: 'state', path: paths.stateDir },
       ]
-      mkdirSync(paths.dataDir, { recursive: true })
+      makeFolder(paths.dataDir)
       return doctor({
         drivers: await createDrivers(paths),
         loadConfig: () => loadConfig(input),
@@ -71,6 +72,14 @@ export function createOperations(paths: Paths, env: Environment): Operations {
     },
     ...trustOperations(paths, deps.audit),
     names: (kind) => names(kind),
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true })
+  } catch (error) {
+    ignore(error, 'doctor finds out by itself that it cannot be written, and says so')
   }
 }
 

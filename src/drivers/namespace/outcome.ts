@@ -51,9 +51,17 @@ function startError(line: StatusLine, spec: RunSpec): AppError {
     case 'exec':
       return execError(line, name, detail)
     default:
+      if (line.step === 'user namespace') return noUserNamespaces(detail)
       if (line.errno === ENOSPC) return new AppError('disk_full', `no space left while preparing the sandbox (${line.step})`)
       return new AppError('sandbox_start_failed', `cannot prepare the sandbox: ${line.step}: ${detail}`)
   }
+}
+
+/** The kernel's words for it mislead: a limit of zero is "no space left on device". */
+function noUserNamespaces(detail: string): AppError {
+  return new AppError('sandbox_start_failed', `this system does not let you make user namespaces (${detail})`, {
+    fix: 'Allow them, for example with `sudo sysctl user.max_user_namespaces=15000`, or run as root; `agentkernel doctor` tells more.',
+  })
 }
 
 function execError(line: StatusLine, name: string, detail: string): AppError {
