@@ -2,6 +2,7 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync, rmdirSync } from 
 import { join } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
 import { isSameProcess, startTimeOf } from '../../lib/process-identity.ts'
+import { removeTree } from '../../lib/remove-tree.ts'
 
 /**
  * The folder of one run on disk: `<id>.<pid>.<start time>` below `runs/`. Its name is its owner, so a run whose process
@@ -30,15 +31,14 @@ function mkdirOnce(path: string, parent: string): void {
   }
 }
 
-/** Removes a run's folder whatever the workload did to the modes in it. Resolves also when it is gone already. */
+/** Removes a run's folder whatever the workload did in it. Returns also when it is gone already. */
 export function removeRunFolder(path: string): void {
   try {
     // Nearly always small and ordinary; the folders of an untouched run need no walk.
     removeSmall(path)
   } catch (error) {
     ignore(error, 'not ordinary: the thorough way follows')
-    unlock(path)
-    rmSync(path, { recursive: true, force: true, maxRetries: 2 })
+    removeTree(path)
   }
 }
 
@@ -50,14 +50,6 @@ function removeSmall(path: string): void {
     else rmdirSync(part)
   }
   rmdirSync(path)
-}
-
-/** Makes every folder below writable for us again. Never follows a symlink. */
-function unlock(path: string): void {
-  const info = lstatSync(path, { throwIfNoEntry: false })
-  if (info === undefined || !info.isDirectory()) return
-  if ((info.mode & 0o700) !== 0o700) chmodSync(path, 0o700)
-  for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) unlock(join(path, entry.name))
 }
 
 /** Run folders whose process is gone. */
