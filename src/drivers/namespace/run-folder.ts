@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
 import { isSameProcess, startTimeOf } from '../../lib/process-identity.ts'
