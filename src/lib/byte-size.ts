@@ -11,12 +11,12 @@ export function parseByteSize(text: string): number | undefined {
   return bytes > 0 && Number.isSafeInteger(bytes) ? bytes : undefined
 }
 
-/** `1536` → `1.5 KiB`; the largest unit that leaves at least one whole, with at most one decimal. */
+/** `1536` → `1.5 KiB`; with at most one decimal, in the largest unit that leaves at least one whole after rounding. */
 export function formatByteSize(bytes: number): string {
   const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
   let value = bytes
   let unit = 0
-  while (value >= 1024 && unit < names.length - 1) {
+  while (Number(value.toFixed(1)) >= 1024 && unit < names.length - 1) {
     value /= 1024
     unit++
   }
