@@ -15,7 +15,7 @@ export function bwrapArgs(input: { readonly terminal: boolean }): string[] {
   return [
     ...['--unshare-user', '--uid', `${SANDBOX_ID}`, '--gid', `${SANDBOX_ID}`],
     ...['--unshare-pid', '--unshare-net', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup'],
-    ...['--hostname', 'agentkernel', '--die-with-parent', '--as-pid-1', '--clearenv', '--cap-drop', 'ALL'],
+    ...['--hostname', 'agentkernel', '--die-with-parent', '--as-pid-1', '--clearenv', '--setenv', 'GOMAXPROCS', '1', '--cap-drop', 'ALL'],
     // In terminal mode the command stays in the session of its private terminal.
     ...(input.terminal ? [] : ['--new-session']),
     ...['--bind', '/', '/', '--proc', '/proc', '--dev', '/dev', '--bind', SHARED_MEMORY_PATH, '/dev/shm', '--remount-ro', '/dev'],

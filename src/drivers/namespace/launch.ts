@@ -12,6 +12,9 @@ const GRACE_MS = 2_000
 /** How long process 1 may take to end after its orders end, in ms; then the outermost process is killed. */
 const LAST_RESORT_MS = 2_000
 
+/** One processor is plenty for a program that waits, and threads that are not made cost nothing. */
+const HELPER_ENV = { GOMAXPROCS: '1' }
+
 export interface LaunchedRun {
   readonly lines: readonly StatusLine[]
   readonly stopReason: 'timed_out' | 'canceled' | undefined
@@ -79,9 +82,9 @@ function spawnHelper(helperPath: string, io: RunIo, controlRead: number, statusW
   const stdio = [io.stdin, io.stdout, io.stderr, controlRead, statusWrite] as const
   const terminal = io.terminal
   // Detached: a Ctrl-C at our terminal is ours to pass on; it must not end the helper before there is a command.
-  if (terminal === undefined) return Bun.spawn([helperPath, 'launch'], { env: {}, cwd: '/', stdio: [...stdio], detached: true })
+  if (terminal === undefined) return Bun.spawn([helperPath, 'launch'], { env: HELPER_ENV, cwd: '/', stdio: [...stdio], detached: true })
   const child = Bun.spawn([helperPath, 'launch'], {
-    env: {},
+    env: HELPER_ENV,
     cwd: '/',
     stdio: [...stdio],
     terminal: { cols: terminal.cols, rows: terminal.rows, data: (_, bytes) => terminal.onOutput(bytes) },
