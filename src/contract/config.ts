@@ -33,6 +33,8 @@ export interface ConfigSource {
   readonly kind: 'user' | 'project' | 'explicit'
   /** True when keys that widen permissions are honoured. */
   readonly trusted: boolean
+  /** Hex SHA-256 of the file as it was read. */
+  readonly sha256: string
 }
 
 /** The security overrides that are left after untrusted files have been narrowed; undefined = the profile decides. */

@@ -27,8 +27,9 @@ export function noticesBefore(firstTime: (key: string, scope?: string) => boolea
 }
 
 function aboutConfig({ config, workspace, cwd }: NoticeFacts): Notice[] {
-  const scope = workspace.view?.hostPath ?? cwd
-  const { warnings, inertKeys, laterKeys, image } = config
+  const { warnings, inertKeys, laterKeys, image, sources } = config
+  // An edited file is a new one: whoever trusted the old one wants to hear that the new one does not count.
+  const scope = [workspace.view?.hostPath ?? cwd, ...sources.map((source) => source.sha256)].join('\0')
   const notices = warnings.map((text): Notice => ({ scope, text }))
   if (inertKeys.length > 0) {
     const text = `not honoured, because a project's own file may only narrow: ${inertKeys.join(', ')}. Read the file, then run \`agentkernel trust\`.`

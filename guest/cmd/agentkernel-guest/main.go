@@ -1,7 +1,7 @@
 // Command agentkernel-guest is the small static program on both sides of a sandbox's wall.
 //
-//	agentkernel-guest launch   on the host: cgroups, mounts, id map, then becomes bubblewrap
-//	agentkernel-guest init     in the sandbox: process 1, starts the command and reports how it ended
+//	agentkernel-guest launch-as-root|launch-as-user   on the host: cgroups, mounts, id map, then becomes bubblewrap
+//	agentkernel-guest init                            in the sandbox: process 1, starts the command and reports how it ended
 //
 // Both take everything they need from descriptors, so that neither an argument list nor an environment shows it.
 package main
@@ -25,8 +25,10 @@ func main() {
 		mode = os.Args[1]
 	}
 	switch mode {
-	case "launch":
-		os.Exit(launch.Main())
+	case "launch-as-root":
+		os.Exit(launch.Main(true))
+	case "launch-as-user":
+		os.Exit(launch.Main(false))
 	case launch.StageTwo:
 		os.Exit(launch.MainInUserNamespace())
 	case "init":

@@ -18,24 +18,25 @@ import (
 	"agentkernel/guest/internal/status"
 )
 
-// Main carries out prologue and plan from the control descriptor. It returns only on failure.
-func Main() int {
+// Main carries out prologue and plan from the control descriptor. It returns only on failure. asRoot says that we may drop
+// to any identity; user 0 of a user namespace with few ids may not, and goes the way of ordinary users.
+func Main(asRoot bool) int {
 	// Modes are what the plan says, whatever our caller's mask.
 	unix.Umask(0)
 	if err := dieWithParent(); err != nil {
 		return status.Fail("launch", "parent", err)
 	}
-	if os.Getuid() != 0 {
+	if !asRoot {
 		return enterUserNamespace()
 	}
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return status.Fail("launch", "mount namespace", err)
 	}
-	return build()
+	return build(true)
 }
 
 // build makes the mounts, gives up what privileges we have and becomes bubblewrap.
-func build() int {
+func build(asRoot bool) int {
 	var prologue plan.Prologue
 	if err := plan.Read(&prologue); err != nil {
 		return refuse("prologue", err)
@@ -48,11 +49,11 @@ func build() int {
 	if err := plan.Read(&work); err != nil {
 		return refuse("plan", err)
 	}
+	if asRoot && work.DropTo == nil {
+		return status.Fail("launch", "drop root", errors.New("no identity to drop to"))
+	}
 	if err := joinCgroups(work.CgroupProcs); err != nil {
 		return status.Fail("launch", "cgroup", err)
-	}
-	if err := setLimits(work.Limits); err != nil {
-		return status.Fail("launch", "limits", err)
 	}
 	if step, err := b.finish(&work); err != nil {
 		return status.Fail("launch", step, err)
@@ -72,11 +73,8 @@ func refuse(step string, err error) int {
 }
 
 func dropPrivileges(work *plan.Plan) (string, error) {
-	if os.Getuid() != 0 {
-		return "drop capabilities", dropCapabilities()
-	}
 	if work.DropTo == nil {
-		return "drop root", errors.New("no identity to drop to")
+		return "drop capabilities", dropCapabilities()
 	}
 	if err := shareStreams(*work.DropTo, work.Terminal); err != nil {
 		return "streams", err
@@ -99,20 +97,6 @@ func joinCgroups(files []string) error {
 		// "0" means the writer: no process number that could have been reused.
 		if err := os.WriteFile(file, []byte("0"), 0); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-func setLimits(limits []plan.Limit) error {
-	for _, limit := range limits {
-		var now unix.Rlimit
-		if err := unix.Getrlimit(limit.Resource, &now); err != nil {
-			return fmt.Errorf("resource %d: %w", limit.Resource, err)
-		}
-		value := min(limit.Value, now.Max)
-		if err := unix.Setrlimit(limit.Resource, &unix.Rlimit{Cur: value, Max: value}); err != nil {
-			return fmt.Errorf("resource %d: %w", limit.Resource, err)
 		}
 	}
 	return nil

@@ -61,7 +61,7 @@ func waitFor(child int) int {
 
 // MainInUserNamespace is the second stage: build, give up the capabilities again, become bubblewrap.
 func MainInUserNamespace() int {
-	return build()
+	return build(false)
 }
 
 // dropCapabilities empties every set of this thread; bubblewrap refuses to start with any it did not expect.

@@ -29,6 +29,8 @@ type Spec struct {
 	Env  []string `json:"env"`
 	// Cwd is where the command starts; Chdir failing is an error of its own.
 	Cwd string `json:"cwd"`
+	// Limits are resource limits for the command, by number, where there is no control group.
+	Limits []Limit `json:"limits"`
 	// Terminal means that descriptor 0 is the terminal that shall control the command.
 	Terminal bool `json:"terminal"`
 }
@@ -55,6 +57,9 @@ func Main() int {
 	}
 	// The terminal's signals are for the command, not for us. Caught, not ignored: a command inherits what is ignored.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGHUP, syscall.SIGTERM)
+	if err := setLimits(spec.Limits); err != nil {
+		return status.Fail("launch", "limits", err)
+	}
 	unix.Umask(0o022)
 	child, err := start(program, spec)
 	if err != nil {
@@ -91,6 +96,28 @@ func readSpec() (*Spec, error) {
 		return nil, syscall.EINVAL
 	}
 	return &spec, nil
+}
+
+// Limit is one resource limit, soft and hard alike.
+type Limit struct {
+	Resource int    `json:"resource"`
+	Value    uint64 `json:"value"`
+}
+
+// setLimits sets the command's limits on ourselves, just before it inherits them: we have all the memory we need, but could
+// not have started within the limits of a small command.
+func setLimits(limits []Limit) error {
+	for _, limit := range limits {
+		var now unix.Rlimit
+		if err := unix.Getrlimit(limit.Resource, &now); err != nil {
+			return err
+		}
+		value := min(limit.Value, now.Max)
+		if err := unix.Setrlimit(limit.Resource, &unix.Rlimit{Cur: value, Max: value}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func start(program string, spec *Spec) (int, error) {

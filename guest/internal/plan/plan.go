@@ -30,8 +30,6 @@ type Prologue struct {
 type Plan struct {
 	// CgroupProcs are the files that "0" is written to, one for each controller.
 	CgroupProcs []string `json:"cgroupProcs"`
-	// Limits are resource limits set before anything else, by number.
-	Limits []Limit `json:"limits"`
 	// Mounts are done in order, after those of the prologue.
 	Mounts []Mount `json:"mounts"`
 	// Terminal means that the streams are a private terminal.
@@ -50,12 +48,6 @@ type Plan struct {
 	// Init is the path of process 1 inside the sandbox, and Spec what it shall start.
 	Init string          `json:"init"`
 	Spec json.RawMessage `json:"spec"`
-}
-
-// Limit is one resource limit, soft and hard alike.
-type Limit struct {
-	Resource int    `json:"resource"`
-	Value    uint64 `json:"value"`
 }
 
 // Identity is a user and a group of the host.

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 import type { RunIo } from '../../contract/run.ts'
@@ -6,7 +6,7 @@ import type { Driver, DriverFacts, PreparedRun, RunOutcome, RunPlace, RunSpec } 
 import { isErrno } from '../../lib/errno.ts'
 import { CgroupFinder } from './cgroup-finder.ts'
 import { releaseCrashed, RunCgroup } from './cgroup.ts'
-import { identityFor } from './identity.ts'
+import { identityFor, ownsSandboxIds } from './identity.ts'
 import { launchPlan, launchPrologue, stageFolder } from './launch-plan.ts'
 import { type LaunchedRun, Launcher } from './launch.ts'
 import { outcomeOf } from './outcome.ts'
@@ -34,6 +34,7 @@ export class NamespaceDriver implements Driver {
   readonly name = 'namespace'
   readonly #options: NamespaceDriverOptions
   readonly #cgroups = new CgroupFinder()
+  #ownsIds: boolean | undefined
 
   constructor(options: NamespaceDriverOptions) {
     this.#options = options
@@ -62,17 +63,27 @@ export class NamespaceDriver implements Driver {
 
   /** Starts the helper on what every sandbox has. */
   #launcher(io: RunIo, shown: readonly (string | undefined)[]): Launcher {
-    const { dataDir, helperPath, home, uid } = this.#options
+    const { dataDir, helperPath, home } = this.#options
     const stage = stageFolder([dataDir, helperPath, home, ...shown.filter((path) => path !== undefined)])
     if (stage === undefined) throw new AppError('sandbox_start_failed', 'no folder is free to build a sandbox in')
     try {
-      return new Launcher(helperPath, launchPrologue({ stage, helperPath, asRoot: uid === 0, terminal: io.terminal !== undefined }), io)
+      const asRoot = this.#asRoot()
+      return new Launcher(
+        { path: helperPath, asRoot },
+        launchPrologue({ stage, helperPath, asRoot, terminal: io.terminal !== undefined }),
+        io,
+      )
     } catch (error) {
       throw new AppError('backend_unavailable', `cannot start ${helperPath}: ${error instanceof Error ? error.message : String(error)}`, {
         cause: error,
         fix: 'Build agentkernel again, so that its helper is beside it.',
       })
     }
+  }
+
+  #asRoot(): boolean {
+    this.#ownsIds ??= ownsSandboxIds(this.#options.uid, readFileSync('/proc/self/uid_map', 'utf8'))
+    return this.#ownsIds
   }
 
   async #run(launcher: Launcher, spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> {
@@ -82,7 +93,7 @@ export class NamespaceDriver implements Driver {
     try {
       if (spec.image !== 'host') throw new AppError('not_available_yet', `the image "${spec.image}" cannot be used yet; only "host" can`)
       const bwrapPath = this.#requirePrograms()
-      const identity = identityFor(spec.id, this.#options.uid)
+      const identity = identityFor(spec.id, this.#asRoot())
       const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch)
       folder = this.#createFolder(spec.id)
       group = this.#createGroup(folder, spec)

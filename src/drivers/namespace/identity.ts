@@ -10,9 +10,21 @@ const RANGE_SIZE = 65_536
 /** Ids that an ordinary file may belong to. */
 const FILE_IDS = 65_536
 
+/**
+ * True when user 0 here is root of the machine, or of a container with enough ids: then sandboxes get identities of their
+ * own. User 0 of a user namespace with few ids is an ordinary user. `uidMap` is the text of `/proc/self/uid_map`.
+ */
+export function ownsSandboxIds(uid: number, uidMap: string): boolean {
+  if (uid !== 0) return false
+  return uidMap.split('\n').some((line) => {
+    const [inside = Number.NaN, , count = 0] = line.trim().split(/\s+/).map(Number)
+    return inside === 0 && count > RANGE_START + 2 * RANGE_SIZE + FILE_IDS
+  })
+}
+
 /** A host identity for a run, from its id, so that two sandboxes at once are not the same user. */
-export function identityFor(runId: string, uid: number): Identity {
-  if (uid !== 0) return { dropTo: undefined }
+export function identityFor(runId: string, asRoot: boolean): Identity {
+  if (!asRoot) return { dropTo: undefined }
   let hash = 0
   for (let i = 0; i < runId.length; i++) hash = (hash * 31 + runId.charCodeAt(i)) % RANGE_SIZE
   return { dropTo: { uid: RANGE_START + hash, gid: RANGE_START + hash } }

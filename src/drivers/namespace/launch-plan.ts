@@ -58,7 +58,6 @@ export function launchPlan(input: PlanInput): LaunchPlan {
   const env = { HOME: spec.permissions.readOnlyRoot ? '/tmp' : SANDBOX_HOME, PATH: path, ...spec.env }
   return {
     cgroupProcs: input.cgroup?.procs ?? [],
-    limits: input.cgroup === undefined ? limitsWithoutCgroup(spec.permissions) : [],
     mounts: [...ownSteps(input), ...tools.steps, ...homeSteps(input), ...workspace].map((step) => withRunFolder(step, input.folder.path)),
     terminal,
     ...(identity.dropTo === undefined ? {} : { dropTo: identity.dropTo, idMap: idMapFor(identity.dropTo.uid, ownerOf(project)) }),
@@ -67,7 +66,13 @@ export function launchPlan(input: PlanInput): LaunchPlan {
     args: bwrapArgs({ terminal }),
     seccomp: input.seccomp,
     init: INIT_PATH,
-    spec: { argv: spec.command, env: Object.entries(env).map(([name, value]) => `${name}=${value}`), cwd: spec.cwd ?? WORKSPACE, terminal },
+    spec: {
+      limits: input.cgroup === undefined ? limitsWithoutCgroup(spec.permissions) : [],
+      argv: spec.command,
+      env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      cwd: spec.cwd ?? WORKSPACE,
+      terminal,
+    },
   }
 }
 

@@ -27,13 +27,13 @@ export class Launcher {
   readonly #status: number
   readonly #io: RunIo
 
-  constructor(helperPath: string, prologue: LaunchPrologue, io: RunIo) {
+  constructor(helper: { readonly path: string; readonly asRoot: boolean }, prologue: LaunchPrologue, io: RunIo) {
     const control = createPipe()
     const status = createPipe()
     this.#io = io
     this.#status = status.read
     try {
-      this.#child = spawnHelper(helperPath, io, control.read, status.write)
+      this.#child = spawnHelper(helper.path, helper.asRoot, io, control.read, status.write)
     } catch (error) {
       closeSync(control.write)
       closeSync(status.read)
@@ -78,12 +78,13 @@ export class Launcher {
 
 type Child = ReturnType<typeof spawnHelper>
 
-function spawnHelper(helperPath: string, io: RunIo, controlRead: number, statusWrite: number) {
+function spawnHelper(helperPath: string, asRoot: boolean, io: RunIo, controlRead: number, statusWrite: number) {
+  const mode = asRoot ? 'launch-as-root' : 'launch-as-user'
   const stdio = [io.stdin, io.stdout, io.stderr, controlRead, statusWrite] as const
   const terminal = io.terminal
   // Detached: a Ctrl-C at our terminal is ours to pass on; it must not end the helper before there is a command.
-  if (terminal === undefined) return Bun.spawn([helperPath, 'launch'], { env: HELPER_ENV, cwd: '/', stdio: [...stdio], detached: true })
-  const child = Bun.spawn([helperPath, 'launch'], {
+  if (terminal === undefined) return Bun.spawn([helperPath, mode], { env: HELPER_ENV, cwd: '/', stdio: [...stdio], detached: true })
+  const child = Bun.spawn([helperPath, mode], {
     env: HELPER_ENV,
     cwd: '/',
     stdio: [...stdio],

@@ -9,7 +9,6 @@ export interface LaunchPrologue {
 
 export interface LaunchPlan {
   readonly cgroupProcs: readonly string[]
-  readonly limits: readonly { readonly resource: number; readonly value: number }[]
   readonly mounts: readonly StageStep[]
   readonly terminal: boolean
   readonly detach: readonly string[]
@@ -25,6 +24,8 @@ export interface LaunchPlan {
 
 /** What process 1 starts. */
 export interface InitSpec {
+  /** Resource limits, for machines where there is no control group. */
+  readonly limits: readonly { readonly resource: number; readonly value: number }[]
   readonly argv: readonly string[]
   readonly env: readonly string[]
   readonly cwd: string

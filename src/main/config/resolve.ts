@@ -42,7 +42,7 @@ export function resolveFiles(files: readonly FoundFile[], projectRoot: string | 
       ? { config: parsed.file, inertKeys: [] }
       : narrow(parsed.file, narrowContext(below, layers, file.content.realPath, projectRoot))
     inertKeys.push(...narrowed.inertKeys)
-    layers.push(toLayer(narrowed.config, { path: file.path, kind: file.kind, trusted: file.trusted }))
+    layers.push(toLayer(narrowed.config, { path: file.path, kind: file.kind, trusted: file.trusted, sha256: file.content.sha256 }))
     warnings.push(...parsed.warnings, ...oddities(narrowed.config, parsed, file.shownAs, { network: mergeLayers(layers).security.network }))
   }
   return {
