@@ -64,7 +64,7 @@ describe('an error', () => {
 
   test('of another copy of this module is one too', async () => {
     const path = join(import.meta.dir, 'errors.ts')
-    const other = (await import(`${path}?copy`)) as typeof import('./errors.ts')
+    const other = (await import(`${path}?copy`)) as { readonly AppError: typeof AppError }
     const error = new other.AppError('disk_full', 'no space')
     expect(error).not.toBeInstanceOf(AppError)
     expect(isAppError(error)).toBe(true)

@@ -82,9 +82,13 @@ export class AppError extends Error {
   }
 }
 
-/** True for an `AppError` of this copy of the module or of another (two may be loaded), optionally of one code. */
+/**
+ * True for an `AppError` of this copy of the module or of another (two may be loaded), optionally of one code. A code that
+ * only the other copy knows has no row here, so its error is none of ours.
+ */
 export function isAppError(error: unknown, code?: ErrorCode): error is AppError {
   if (!(error instanceof Error) || error.name !== 'AppError' || !('code' in error)) return false
+  if (typeof error.code !== 'string' || !Object.hasOwn(ERRORS, error.code)) return false
   return code === undefined || error.code === code
 }
 

@@ -108,18 +108,19 @@ async function configSection(deps: DoctorDeps): Promise<{ section: DoctorSection
 }
 
 async function files(deps: DoctorDeps): Promise<DoctorSection> {
-  const audit = await deps.verifyAudit()
-  const broken = audit.broken
-  const finding: DoctorFinding = audit.ok
-    ? { check: 'audit log', status: 'ok', detail: `${audit.path}, ${audit.records} records, unbroken` }
-    : {
-        check: 'audit log',
-        status: 'error',
-        detail: `${audit.path}: line ${broken?.line ?? 0}: ${broken?.reason ?? 'broken'}`,
-        fix: 'Keep the file as evidence; see `agentkernel audit verify`.',
-      }
-  return {
-    title: 'Files',
-    findings: [...deps.folders.map(({ title, path }): DoctorFinding => ({ check: title, status: 'info', detail: path })), finding],
+  const folders = deps.folders.map(({ title, path }): DoctorFinding => ({ check: title, status: 'info', detail: path }))
+  return { title: 'Files', findings: [...folders, await auditLog(deps)] }
+}
+
+async function auditLog(deps: DoctorDeps): Promise<DoctorFinding> {
+  const check = 'audit log'
+  try {
+    const { ok, path, records, broken } = await deps.verifyAudit()
+    if (ok) return { check, status: 'ok', detail: `${path}, ${records} records, unbroken` }
+    const detail = `${path}: line ${broken?.line ?? 0}: ${broken?.reason ?? 'broken'}`
+    return { check, status: 'error', detail, fix: 'Keep the file as evidence; see `agentkernel audit verify`.' }
+  } catch (error) {
+    if (!isAppError(error)) throw error
+    return { check, status: 'error', detail: error.message, fix: error.fix }
   }
 }

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'bun:test'
+import type { ResolvedConfig } from '../contract/config.ts'
+import { resolvePermissions } from '../policy/permissions.ts'
+import { noticesBefore } from './notices.ts'
+import type { WorkspaceChoice } from './workspace/describe.ts'
+
+const CONFIG: ResolvedConfig = {
+  sources: [],
+  warnings: [],
+  inertKeys: [],
+  laterKeys: [],
+  security: {},
+  commands: [],
+  minIsolation: 'process',
+  minNetwork: 'public',
+  environment: {},
+}
+const view = { mode: 'copy', hostPath: '/project', hidden: [], replaced: [], readOnly: [] } as const
+
+/** What is said, and the scopes that were asked about. `told` says what the user has heard before. */
+function notices(config: Partial<ResolvedConfig>, workspace: Partial<WorkspaceChoice> = {}, told = (_key: string) => false) {
+  const scopes: string[] = []
+  const all = { ...CONFIG, security: { network: false }, ...config }
+  const request = { command: ['true'], cwd: '/cwd', env: {}, callerEnv: {} }
+  const resolved = resolvePermissions(request, all, { totalMemoryBytes: 8 * 1024 ** 3, cores: 2 })
+  const firstTime = (key: string, scope = ''): boolean => {
+    scopes.push(scope)
+    return !told(key)
+  }
+  const choice = { view: undefined, cwdInside: '/workspace', ...workspace }
+  return { said: noticesBefore(firstTime, { config: all, resolved, workspace: choice, cwd: '/cwd' }), scopes }
+}
+
+describe('before the command', () => {
+  test('nothing is said when nothing is surprising, and nobody is asked what was said before', () => {
+    expect(notices({})).toEqual({ said: [], scopes: [] })
+  })
+
+  test('every warning of the configuration is said as it is', () => {
+    expect(notices({ warnings: ['one', 'two'] }).said).toEqual(['one', 'two'])
+  })
+
+  test('keys that are not honoured are named, with the way to honour them', () => {
+    const { said } = notices({ inertKeys: ['security.mount_home', 'security.pass_env'] })
+    expect(said).toEqual([expect.stringMatching(/security\.mount_home, security\.pass_env.*agentkernel trust/)])
+  })
+
+  test('keys and images that have no effect yet are named', () => {
+    expect(notices({ laterKeys: ['sandbox.init_script'] }).said).toEqual([expect.stringContaining('sandbox.init_script')])
+    expect(notices({ image: 'python:3.12' }).said).toEqual([expect.stringContaining('python:3.12')])
+    expect(notices({ image: 'host' }).said).toEqual([])
+  })
+
+  test('a network that the profile would have is said to be off', () => {
+    expect(notices({ security: {} }).said).toEqual([expect.stringContaining('network is off')])
+  })
+
+  test('what the workspace has to say is said', () => {
+    expect(notices({}, { notice: 'this is your home.' }).said).toEqual(['this is your home.'])
+  })
+
+  test('each is left out when it was said before', () => {
+    const told = (key: string): boolean => key === 'one'
+    expect(notices({ warnings: ['one', 'two'] }, {}, told).said).toEqual(['two'])
+  })
+
+  test('sentences about a project are asked about in its scope, the one about the network in none', () => {
+    expect(notices({ warnings: ['one'], security: {} }, { view }).scopes).toEqual(['/project', ''])
+    expect(notices({ warnings: ['one'] }).scopes).toEqual(['/cwd'])
+  })
+})
