@@ -1,5 +1,6 @@
 import { lstatSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { ignore } from '../../lib/ignore.ts'
 import {
   CREDENTIAL_IN_DOTFILE,
   HOME_DOTFILES,
@@ -63,8 +64,18 @@ export function dotfileSteps(home: string): StageStep[] {
     const source = join(home, name)
     const info = lstatSync(source, { throwIfNoEntry: false })
     if (info === undefined || info.isSymbolicLink()) return []
-    if (info.isFile() && (info.size > 1 << 20 || CREDENTIAL_IN_DOTFILE.test(readFileSync(source, 'utf8')))) return []
+    if (info.isFile() && (info.size > 1 << 20 || mayHoldCredential(source))) return []
     if (!info.isFile() && !info.isDirectory()) return []
     return [{ kind: 'bind', source, target: `${SANDBOX_HOME.slice(1)}/${name}`, readOnly: true, map: true, optional: true } as const]
   })
+}
+
+/** True also for a file that we may not read, and so cannot vouch for. */
+function mayHoldCredential(path: string): boolean {
+  try {
+    return CREDENTIAL_IN_DOTFILE.test(readFileSync(path, 'utf8'))
+  } catch (error) {
+    ignore(error, 'not shown, which is always safe')
+    return true
+  }
 }

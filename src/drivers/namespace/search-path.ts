@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
 import { DEFAULT_PATH } from './host-allowlist.ts'
 
@@ -13,8 +13,10 @@ export function sandboxPath(input: {
   readonly project: string | undefined
 }): string {
   const shown = ['/usr', '/bin', '/sbin', ...input.toolFolders, ...(input.project === undefined ? [] : [input.project])]
-  const entries = input.callerPath.split(':').flatMap((entry) => {
-    if (!entry.startsWith('/')) return []
+  const entries = input.callerPath.split(':').flatMap((written) => {
+    if (!written.startsWith('/')) return []
+    // One spelling for each folder: without `..` and a slash at the end.
+    const entry = resolve(written)
     const replaced = shimTargets(entry, input.home, input.toolFolders)
     if (replaced !== undefined) return replaced
     return shown.some((folder) => entry === folder || entry.startsWith(`${folder}/`)) ? [entry] : []
@@ -37,7 +39,7 @@ function shimTargets(entry: string, home: string, toolFolders: readonly string[]
   if (entry === join(home, '.cargo', 'bin')) {
     const toolchains = join(home, '.rustup', 'toolchains')
     const chosen = toolFolders.includes(toolchains) ? rustToolchain(join(home, '.rustup', 'settings.toml'), toolchains) : undefined
-    return [...(chosen === undefined ? [] : [join(toolchains, chosen, 'bin')]), entry]
+    return [...(chosen === undefined ? [] : [join(toolchains, chosen, 'bin')]), ...(toolFolders.includes(entry) ? [entry] : [])]
   }
   return undefined
 }
@@ -46,8 +48,10 @@ function shimTargets(entry: string, home: string, toolFolders: readonly string[]
 function chosenVersions(file: string, versions: string): string[] {
   const named = readText(file)
     .split(/\s+/)
-    .filter((name) => /^[\w.-]+$/.test(name) && statSync(join(versions, name), { throwIfNoEntry: false }) !== undefined)
-  if (named.length > 0) return named
+    .filter((name) => /^\w[\w.-]*$/.test(name))
+  const installed = named.filter((name) => statSync(join(versions, name), { throwIfNoEntry: false }) !== undefined)
+  // `system` means the programs of the system, which are on the path anyway.
+  if (installed.length > 0 || named.includes('system')) return installed
   const newest = listNames(versions)
     .toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true }))
     .at(-1)
