@@ -181,6 +181,10 @@ func (b *builder) apply(mount plan.Mount) error {
 		return b.makeSymlink(target, mount)
 	case "bind":
 		return b.bind(mount, target)
+	case "devpts":
+		return mountTerminals(target)
+	case "console":
+		return b.console(target)
 	case "tmpfs":
 		return b.tmpfs(target, mount)
 	case "overlay":
@@ -251,6 +255,23 @@ func (b *builder) bind(mount plan.Mount, target string) error {
 		return err
 	}
 	return unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// mountTerminals gives the sandbox terminals of its own: another instance, which knows nothing of the host's.
+func mountTerminals(target string) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
+	}
+	return unix.Mount("devpts", target, "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+}
+
+// console shows the terminal on descriptor 0, which is of the host's instance, under a name that programs can find.
+func (b *builder) console(target string) error {
+	source, err := os.Readlink("/proc/self/fd/0")
+	if err != nil {
+		return err
+	}
+	return b.bind(plan.Mount{Source: source, Devices: true}, target)
 }
 
 func (b *builder) tmpfs(target string, mount plan.Mount) error {

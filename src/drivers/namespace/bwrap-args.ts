@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs'
 import { PROC_COVERED_FILES, PROC_READ_ONLY } from './host-allowlist.ts'
 import { OWN_FOLDER, SANDBOX_ID } from './host-root.ts'
 
-/** Where process 1 is inside, an empty file to cover others with, and shared memory before it is at its place. */
+/** Where process 1 is inside, and an empty file to cover others with. */
 export const INIT_PATH = `/${OWN_FOLDER}/init`
 export const EMPTY_PATH = `/${OWN_FOLDER}/empty`
-export const SHARED_MEMORY_PATH = `/${OWN_FOLDER}/shm`
 
 /**
  * bubblewrap's arguments: every namespace its own, no capability, no environment, the prepared root. They reach it
@@ -18,7 +17,8 @@ export function bwrapArgs(input: { readonly terminal: boolean }): string[] {
     ...['--hostname', 'agentkernel', '--die-with-parent', '--as-pid-1', '--clearenv', '--setenv', 'GOMAXPROCS', '1', '--cap-drop', 'ALL'],
     // In terminal mode the command stays in the session of its private terminal.
     ...(input.terminal ? [] : ['--new-session']),
-    ...['--bind', '/', '/', '--proc', '/proc', '--dev', '/dev', '--bind', SHARED_MEMORY_PATH, '/dev/shm', '--remount-ro', '/dev'],
+    // The root is complete, devices included; of bubblewrap's own mounts only /proc must wait for its namespaces.
+    ...['--dev-bind', '/', '/', '--proc', '/proc'],
     ...PROC_READ_ONLY.flatMap((name) => (existsSync(`/proc/${name}`) ? ['--ro-bind', `/proc/${name}`, `/proc/${name}`] : [])),
     ...PROC_COVERED_FILES.flatMap((name) => (existsSync(`/proc/${name}`) ? ['--ro-bind', EMPTY_PATH, `/proc/${name}`] : [])),
     ...['--remount-ro', '/', '--chdir', '/'],

@@ -68,11 +68,7 @@ export class NamespaceDriver implements Driver {
     if (stage === undefined) throw new AppError('sandbox_start_failed', 'no folder is free to build a sandbox in')
     try {
       const asRoot = this.#asRoot()
-      return new Launcher(
-        { path: helperPath, asRoot },
-        launchPrologue({ stage, helperPath, asRoot, terminal: io.terminal !== undefined }),
-        io,
-      )
+      return new Launcher({ path: helperPath, asRoot }, launchPrologue({ stage, helperPath, terminal: io.terminal !== undefined }), io)
     } catch (error) {
       throw new AppError('backend_unavailable', `cannot start ${helperPath}: ${error instanceof Error ? error.message : String(error)}`, {
         cause: error,

@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs'
 import type { RunIo } from '../../contract/run.ts'
 import type { RunSpec } from '../driver.ts'
-import { bwrapArgs, EMPTY_PATH, INIT_PATH, SHARED_MEMORY_PATH } from './bwrap-args.ts'
+import { bwrapArgs, EMPTY_PATH, INIT_PATH } from './bwrap-args.ts'
+import { DEVICES } from './host-allowlist.ts'
 import type { RunCgroup } from './cgroup.ts'
 import { dotfileSteps, homeToolSteps, hostRootSteps, OWN_FOLDER, SANDBOX_HOME } from './host-root.ts'
 import type { Identity } from './identity.ts'
@@ -25,19 +26,13 @@ export interface PlanInput {
 }
 
 /** What every sandbox has, whatever runs in it: the helper builds it while the rest is still being decided. */
-export function launchPrologue(input: {
-  readonly stage: string
-  readonly helperPath: string
-  readonly asRoot: boolean
-  readonly terminal: boolean
-}): LaunchPrologue {
+export function launchPrologue(input: { readonly stage: string; readonly helperPath: string; readonly terminal: boolean }): LaunchPrologue {
   const dir = (target: string): StageStep => ({ kind: 'dir', target, mode: 0o755 })
   const mounts: StageStep[] = [
-    ...['etc', 'etc/ssl', 'home', 'media', 'mnt', 'opt', 'root', 'run', 'srv', 'var', OWN_FOLDER].map((name) => dir(name)),
-    // bubblewrap needs both to start; it mounts the sandbox's own over them.
+    ...['etc', 'etc/ssl', 'home', 'media', 'mnt', 'opt', 'root', 'run', 'srv', 'var', 'dev', OWN_FOLDER].map((name) => dir(name)),
+    // bubblewrap needs the host's to start; it mounts the sandbox's own over it.
     { kind: 'bind', source: '/proc', target: 'proc' },
-    // In a user namespace of our own the mounts below a folder cannot be taken from it. bubblewrap looks for the terminal below it.
-    { kind: 'bind', source: '/dev', target: 'dev', shallow: input.asRoot && !input.terminal, devices: true },
+    ...deviceSteps(input.terminal),
     { kind: 'file', target: EMPTY_PATH.slice(1), data: '', mode: 0o444 },
     { kind: 'symlink', target: 'var/tmp', data: '/tmp' },
     { kind: 'symlink', target: 'var/run', data: '/run' },
@@ -45,6 +40,21 @@ export function launchPrologue(input: {
     ...hostRootSteps(),
   ]
   return { stage: input.stage, mounts }
+}
+
+/** A small /dev: a few harmless devices, terminals of its own, and the run's terminal where it has one. */
+function deviceSteps(terminal: boolean): StageStep[] {
+  const link = (name: string, data: string): StageStep => ({ kind: 'symlink', target: `dev/${name}`, data })
+  return [
+    ...DEVICES.map((name): StageStep => ({ kind: 'bind', source: `/dev/${name}`, target: `dev/${name}`, devices: true })),
+    { kind: 'devpts', target: 'dev/pts' },
+    link('ptmx', 'pts/ptmx'),
+    link('fd', '/proc/self/fd'),
+    link('stdin', '/proc/self/fd/0'),
+    link('stdout', '/proc/self/fd/1'),
+    link('stderr', '/proc/self/fd/2'),
+    ...(terminal ? [{ kind: 'console', target: 'dev/console' } as const] : []),
+  ]
 }
 
 /** Everything else the launch helper shall do for one run. Pure but for looking at which tool folders exist. */
@@ -92,7 +102,7 @@ export function stageFolder(shown: readonly string[]): string | undefined {
 function ownSteps({ spec: { permissions } }: PlanInput): StageStep[] {
   return [
     { kind: 'bind', source: '@run', target: RUN_MOUNT },
-    { kind: 'tmpfs', target: SHARED_MEMORY_PATH.slice(1), mode: 0o1777, size: permissions.tmpBytes, noExec: true },
+    { kind: 'tmpfs', target: 'dev/shm', mode: 0o1777, size: permissions.tmpBytes, noExec: true },
     { kind: 'tmpfs', target: 'tmp', mode: 0o1777, size: permissions.tmpBytes, noExec: !permissions.tmpExec },
   ]
 }

@@ -14,7 +14,7 @@ export function readStatusLines(text: string): StatusLine[] {
       try {
         const value: unknown = JSON.parse(line)
         // The fields are checked where they are used: each has one meaning and a default.
-        return typeof value === 'object' && value !== null ? [value as StatusLine] : []
+        return typeof value === 'object' && value !== null && !Array.isArray(value) ? [value as StatusLine] : []
       } catch (error) {
         ignore(error, 'a line cut off by a kill says nothing')
         return []
