@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
+import { type Dirent, mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
 import { isSameProcess, startTimeOf } from '../../lib/process-identity.ts'
@@ -71,16 +71,21 @@ export function abandonedRuns(runsDir: string): string[] {
 export function countChanges(upper: string, limit: number): number {
   let count = 0
   const visit = (folder: string): void => {
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    for (const entry of entriesOf(folder)) {
       if (count >= limit) return
       if (entry.isDirectory()) visit(join(folder, entry.name))
       else count++
     }
   }
-  try {
-    visit(upper)
-  } catch (error) {
-    ignore(error, 'a folder the command locked cannot be counted; what was seen is reported')
-  }
+  visit(upper)
   return count
+}
+
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch (error) {
+    ignore(error, 'a folder the command locked cannot be counted; the others are')
+    return []
+  }
 }
