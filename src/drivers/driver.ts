@@ -44,6 +44,8 @@ export interface Driver {
 
 /** What is known of a run before everything is decided. */
 export interface RunPlace {
+  /** The id its spec will have. */
+  readonly id: string
   /** Where the caller stands; undefined when it no longer exists. */
   readonly cwd: string | undefined
 }

@@ -2,7 +2,7 @@ import type { ResolvedConfig } from '../contract/config.ts'
 import { AppError, isAppError } from '../contract/errors.ts'
 import type { AuditSink } from '../contract/events.ts'
 import type { RunIo, RunRequest, RunResult } from '../contract/run.ts'
-import type { Driver, PreparedRun, RunOutcome, RunSpec } from '../drivers/driver.ts'
+import type { Driver, PreparedRun, RunOutcome, RunPlace, RunSpec } from '../drivers/driver.ts'
 import { missingCommandHint } from '../images/detect/missing-command-hint.ts'
 import { ignore } from '../lib/ignore.ts'
 import { checkCommand } from '../policy/commands.ts'
@@ -45,10 +45,11 @@ interface Decided {
 export async function run(deps: RunDeps, request: RunRequest, io: RunIo, signal: AbortSignal): Promise<RunResult> {
   const driver = await deps.chooseDriver(request.backend)
   const recovery = new Recovery(driver, signal)
-  const prepared = prepare(driver, recovery.during(io), request)
+  const id = deps.newId()
+  const prepared = prepare(driver, recovery.during(io), { id, cwd: request.cwd })
   let decided: Decided
   try {
-    decided = await decide(deps, driver, request)
+    decided = await decide(deps, driver, { ...request, id })
   } catch (error) {
     await prepared.discard()
     throw error
@@ -61,7 +62,7 @@ export async function run(deps: RunDeps, request: RunRequest, io: RunIo, signal:
   return report(deps, io, decided, outcome, { backend: driver.name, durationMs })
 }
 
-async function decide(deps: RunDeps, driver: Driver, request: RunRequest): Promise<Decided> {
+async function decide(deps: RunDeps, driver: Driver, request: RunRequest & { readonly id: string }): Promise<Decided> {
   const config = await deps.loadConfig(request)
   const resolved = resolvePermissions(request, config, deps.machine)
   await refuseBlockedCommand(deps, request, config)
@@ -69,16 +70,16 @@ async function decide(deps: RunDeps, driver: Driver, request: RunRequest): Promi
   if (tooWeak !== undefined) throw tooWeak
   const workspace = await deps.describeWorkspace(resolved.permissions.workspace, request.cwd)
   return {
-    spec: specOf(deps, request, config, resolved, workspace),
+    spec: specOf(request, config, resolved, workspace),
     workspace,
     notices: noticesBefore(deps.firstTime, { config, resolved, workspace, cwd: request.cwd ?? '' }),
   }
 }
 
 /** Begins a run with a driver that can, and stands in for one that cannot. */
-function prepare(driver: Driver, io: RunIo, request: RunRequest): PreparedRun {
+function prepare(driver: Driver, io: RunIo, place: RunPlace): PreparedRun {
   const { runOnce } = driver
-  if (driver.prepareRun !== undefined) return driver.prepareRun(io, { cwd: request.cwd })
+  if (driver.prepareRun !== undefined) return driver.prepareRun(io, place)
   if (runOnce !== undefined) return { run: (spec, signal) => runOnce(spec, io, signal), discard: async () => undefined }
   throw new AppError('backend_unavailable', `backend "${driver.name}" cannot run single commands`)
 }
@@ -91,14 +92,13 @@ async function refuseBlockedCommand(deps: RunDeps, request: RunRequest, config: 
 }
 
 function specOf(
-  deps: RunDeps,
-  request: RunRequest,
+  request: RunRequest & { readonly id: string },
   config: ResolvedConfig,
   resolved: ResolvedPermissions,
   workspace: WorkspaceChoice,
 ): RunSpec {
   return {
-    id: deps.newId(),
+    id: request.id,
     command: request.command,
     env: sandboxEnvironment(request, config, resolved.permissions.passEnv),
     callerPath: request.callerEnv['PATH'] ?? '',

@@ -18,8 +18,9 @@ type builder struct {
 	stage string
 	// work is the plan, nil during the prologue.
 	work *plan.Plan
-	// idMap is a user namespace that holds the id map, -1 until needed.
-	idMap int
+	// idRanges is the id map, and idMap a user namespace that holds it, -1 until needed.
+	idRanges []plan.IDRange
+	idMap    int
 	// unmapped is set when the project's file system cannot be id-mapped: then it is copied.
 	unmapped bool
 }
@@ -27,7 +28,7 @@ type builder struct {
 // beginStage makes the mount tree private, mounts the stage and does the steps of the prologue. On failure it names the
 // step.
 func beginStage(prologue plan.Prologue) (*builder, string, error) {
-	b := &builder{stage: prologue.Stage, idMap: -1}
+	b := &builder{stage: prologue.Stage, idRanges: prologue.IDMap, idMap: -1}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return nil, "private mounts", err
 	}
@@ -38,13 +39,24 @@ func beginStage(prologue plan.Prologue) (*builder, string, error) {
 	if err := unix.Mount("tmpfs", b.stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=16m"); err != nil {
 		return nil, "stage", err
 	}
-	step, err := b.applyAll(mounts)
-	return b, step, err
+	if step, err := b.applyAll(mounts); err != nil {
+		return nil, step, err
+	}
+	// There is time now: the host still decides what will run.
+	if len(b.idRanges) > 0 {
+		if b.idMap, err = openIDMap(b.idRanges); err != nil {
+			return nil, "id map", err
+		}
+	}
+	return b, "", nil
 }
 
 // finish does the steps of the plan and makes the stage the root.
 func (b *builder) finish(work *plan.Plan) (string, error) {
 	b.work = work
+	if len(work.IDMap) > 0 {
+		b.idRanges, b.idMap = work.IDMap, -1
+	}
 	if step, err := b.applyAll(work.Mounts); err != nil {
 		return step, err
 	}
@@ -144,11 +156,11 @@ func (b *builder) setAttributes(tree int, mount plan.Mount) error {
 	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
 		return fmt.Errorf("set attributes: %w", err)
 	}
-	if !mount.Map || b.work == nil || len(b.work.IDMap) == 0 {
+	if !mount.Map || len(b.idRanges) == 0 {
 		return nil
 	}
 	if b.idMap < 0 {
-		fd, err := openIDMap(b.work.IDMap)
+		fd, err := openIDMap(b.idRanges)
 		if err != nil {
 			return fmt.Errorf("id map: %w", err)
 		}

@@ -24,6 +24,8 @@ type Prologue struct {
 	Stage string `json:"stage"`
 	// Mounts are done in order, below Stage.
 	Mounts []Mount `json:"mounts"`
+	// IDMap maps owners of files on the host to owners seen through mounts with Map set.
+	IDMap []IDRange `json:"idMap"`
 }
 
 // Plan is everything else that happens between the host and bubblewrap. The host has checked it; the helper only obeys.
@@ -38,7 +40,7 @@ type Plan struct {
 	Detach []string `json:"detach"`
 	// DropTo is the unprivileged host identity of the sandbox, when we start as root.
 	DropTo *Identity `json:"dropTo"`
-	// IDMap maps owners of files on the host to owners seen through mounts with Map set.
+	// IDMap takes the place of the prologue's, when the project turned out to be somebody else's.
 	IDMap []IDRange `json:"idMap"`
 	// Bwrap is the path of bubblewrap and Args its arguments, without those for descriptors.
 	Bwrap string   `json:"bwrap"`

@@ -7,7 +7,9 @@ import { isErrno } from '../../lib/errno.ts'
 import { CgroupFinder } from './cgroup-finder.ts'
 import { releaseCrashed, RunCgroup } from './cgroup.ts'
 import { identityFor, ownsSandboxIds } from './identity.ts'
-import { launchPlan, launchPrologue, stageFolder } from './launch-plan.ts'
+import { homeToolFolders } from './host-root.ts'
+import { launchPlan } from './launch-plan.ts'
+import { launchPrologue, ownerOf, type PrologueFacts, stageFolder } from './launch-prologue.ts'
 import { type LaunchedRun, Launcher } from './launch.ts'
 import { outcomeOf } from './outcome.ts'
 import { abandonedRuns, countChanges, createRunFolder, removeRunFolder, type RunFolder } from './run-folder.ts'
@@ -24,6 +26,11 @@ export interface NamespaceDriverOptions {
   readonly arch: 'x64' | 'arm64'
   /** Where bubblewrap is looked for, in order. */
   readonly bwrapPaths: readonly string[]
+}
+
+/** A run whose helper is at work, and what it was told. */
+interface Begun extends PrologueFacts {
+  readonly launcher: Launcher
 }
 
 /** Changed files beyond this number are reported as this number. */
@@ -50,25 +57,29 @@ export class NamespaceDriver implements Driver {
   }
 
   readonly runOnce = (spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> =>
-    this.#run(this.#launcher(io, [spec.workspace?.hostPath]), spec, io, signal)
+    this.#run(this.#begin(io, { id: spec.id, cwd: spec.workspace?.hostPath }), spec, io, signal)
 
   readonly prepareRun = (io: RunIo, place: RunPlace): PreparedRun => {
     // A terminal changes hands when the helper starts, so that waits until it is certain.
-    const started = io.terminal === undefined && existsSync(this.#options.helperPath) ? this.#launcher(io, [place.cwd]) : undefined
+    const begun = io.terminal === undefined && existsSync(this.#options.helperPath) ? this.#begin(io, place) : undefined
     return {
-      run: (spec, signal) => this.#run(started ?? this.#launcher(io, [spec.workspace?.hostPath]), spec, io, signal),
-      discard: async () => started?.discard(),
+      run: (spec, signal) => this.#run(begun ?? this.#begin(io, { id: spec.id, cwd: spec.workspace?.hostPath }), spec, io, signal),
+      discard: async () => begun?.launcher.discard(),
     }
   }
 
   /** Starts the helper on what every sandbox has. */
-  #launcher(io: RunIo, shown: readonly (string | undefined)[]): Launcher {
+  #begin(io: RunIo, { id, cwd }: RunPlace): Begun {
     const { dataDir, helperPath, home } = this.#options
-    const stage = stageFolder([dataDir, helperPath, home, ...shown.filter((path) => path !== undefined)])
+    const stage = stageFolder([dataDir, helperPath, home, ...(cwd === undefined ? [] : [cwd])])
     if (stage === undefined) throw new AppError('sandbox_start_failed', 'no folder is free to build a sandbox in')
+    const asRoot = this.#asRoot()
+    const identity = identityFor(id, asRoot)
+    const owner = ownerOf(cwd)
+    const tools = homeToolFolders(home)
     try {
-      const asRoot = this.#asRoot()
-      return new Launcher({ path: helperPath, asRoot }, launchPrologue({ stage, helperPath, terminal: io.terminal !== undefined }), io)
+      const prologue = launchPrologue({ stage, helperPath, terminal: io.terminal !== undefined, identity, owner, tools })
+      return { launcher: new Launcher({ path: helperPath, asRoot }, prologue, io), identity, owner, tools }
     } catch (error) {
       throw new AppError('backend_unavailable', `cannot start ${helperPath}: ${error instanceof Error ? error.message : String(error)}`, {
         cause: error,
@@ -82,24 +93,23 @@ export class NamespaceDriver implements Driver {
     return this.#ownsIds
   }
 
-  async #run(launcher: Launcher, spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> {
+  async #run(begun: Begun, spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> {
     let folder: RunFolder | undefined
     let group: RunCgroup | undefined
     let sent = false
     try {
       if (spec.image !== 'host') throw new AppError('not_available_yet', `the image "${spec.image}" cannot be used yet; only "host" can`)
       const bwrapPath = this.#requirePrograms()
-      const identity = identityFor(spec.id, this.#asRoot())
       const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch)
       folder = this.#createFolder(spec.id)
       group = this.#createGroup(folder, spec)
       const { home } = this.#options
-      const plan = launchPlan({ spec, io, folder, cgroup: group, identity, home, bwrapPath, seccomp })
+      const plan = launchPlan({ spec, io, folder, cgroup: group, begun, home, bwrapPath, seccomp })
       sent = true
-      const run = await launcher.run(plan, spec, signal)
+      const run = await begun.launcher.run(plan, spec, signal)
       return this.#outcome(run, spec, folder, group)
     } finally {
-      if (!sent) await launcher.discard()
+      if (!sent) await begun.launcher.discard()
       const released = group?.release() ?? true
       if (folder !== undefined && released) removeRunFolder(folder.path)
     }

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os'
 import { dirname, join, normalize } from 'node:path'
 import * as allowlist from './host-allowlist.ts'
-import { dotfileSteps, homeToolSteps, hostRootSteps, SANDBOX_HOME } from './host-root.ts'
+import { dotfileSteps, homeToolFolders, homeToolSteps, hostRootSteps, SANDBOX_HOME } from './host-root.ts'
 
 let home: string
 beforeEach(() => {
@@ -89,15 +89,17 @@ describe('tool folders', () => {
     inHome('.cargo/bin/cargo', '')
     inHome('.cargo/credentials.toml', 'token')
     inHome('.pyenv/versions/3.12.0/bin/python', '')
-    const { steps, folders } = homeToolSteps(home)
+    const folders = homeToolFolders(home)
+    const steps = homeToolSteps(folders)
     expect(folders.toSorted()).toEqual([join(home, '.cargo/bin'), join(home, '.pyenv/versions')])
     expect(steps.map((step) => step.source!)).toEqual(folders)
     for (const step of steps) expect(step).toMatchObject({ kind: 'bind', readOnly: true, target: step.source!.slice(1) })
   })
 
   test('of an empty home, or of none, are none', () => {
-    expect(homeToolSteps(home)).toEqual({ steps: [], folders: [] })
-    expect(homeToolSteps('/nonexistent')).toEqual({ steps: [], folders: [] })
+    expect(homeToolFolders(home)).toEqual([])
+    expect(homeToolFolders('/nonexistent')).toEqual([])
+    expect(homeToolSteps([])).toEqual([])
   })
 })
 

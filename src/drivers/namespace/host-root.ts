@@ -17,8 +17,6 @@ export const SANDBOX_HOME = '/home/user'
 /** The identity inside. Not 0: without capabilities, root would only make archivers try to change owners and fail. */
 export const SANDBOX_ID = 1000
 
-const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined
-
 /**
  * The steps that show the host's own programs read-only, by the allowlist. The helper looks what each name is: a folder
  * is mounted, a small file's content is taken over (every mount makes the start slower), a symlink stays one.
@@ -33,8 +31,6 @@ export function hostRootSteps(): StageStep[] {
 }
 
 const show = (path: string): StageStep => ({ kind: 'show', source: path, target: path.slice(1), optional: true })
-const bind = (path: string): StageStep => ({ kind: 'bind', source: path, target: path.slice(1), readOnly: true, map: true, optional: true })
-
 /** The account files a program looks into, written by us: nothing of the host's users or network. */
 function accountSteps(): StageStep[] {
   const file = (name: string, data: string): StageStep => ({ kind: 'file', target: `etc/${name}`, data, mode: 0o644 })
@@ -52,10 +48,14 @@ function accountSteps(): StageStep[] {
   ]
 }
 
-/** The steps that show tool folders of a home, and the textual paths they appear at. */
-export function homeToolSteps(home: string): { steps: StageStep[]; folders: string[] } {
-  const folders = HOME_TOOL_FOLDERS.map((name) => join(home, name)).filter(exists)
-  return { folders, steps: folders.map((path) => bind(path)) }
+/** The tool folders of a home that are there. They appear at the same paths inside. */
+export function homeToolFolders(home: string): string[] {
+  return HOME_TOOL_FOLDERS.map((name) => join(home, name)).filter((path) => statSync(path, { throwIfNoEntry: false }) !== undefined)
+}
+
+/** The steps that show them. */
+export function homeToolSteps(folders: readonly string[]): StageStep[] {
+  return folders.map((path) => ({ kind: 'bind', source: path, target: path.slice(1), readOnly: true, map: true, optional: true }))
 }
 
 /** The steps that show the allowlisted dotfiles of a home in the sandbox's own, those with a credential in them left out. */

@@ -6,8 +6,9 @@ import fc from 'fast-check'
 import { makeSpec, makeView, type SpecParts } from '../../../test/conformance/make-spec.ts'
 import type { RunIo } from '../../contract/run.ts'
 import { identityFor } from './identity.ts'
-import { launchPlan, launchPrologue, stageFolder } from './launch-plan.ts'
+import { launchPlan } from './launch-plan.ts'
 import type { PlanInput } from './launch-plan.ts'
+import { launchPrologue, type PrologueFacts, stageFolder } from './launch-prologue.ts'
 import type { StageStep } from './plan.ts'
 
 const base = realpathSync(mkdtempSync(join(tmpdir(), 'launch-plan-')))
@@ -20,11 +21,24 @@ mkdirSync(project)
 const IO: RunIo = { stdin: 0, stdout: 1, stderr: 2, onNotice: () => undefined }
 const TERMINAL: RunIo = { ...IO, terminal: { cols: 80, rows: 24, onOutput: () => undefined, onReady: () => undefined } }
 
+const TOOLS = [join(home, '.cargo/bin')]
+const AS_USER: PrologueFacts = { identity: { dropTo: undefined }, owner: 0, tools: TOOLS }
+const AS_ROOT: PrologueFacts = { ...AS_USER, identity: identityFor('abcdefgh01234567', true) }
+
 function plan(parts: Partial<SpecParts> = {}, over: Partial<PlanInput> = {}) {
   const spec = makeSpec({ command: ['printenv', 'A B'], ...parts })
   const folder = { name: 'one', path: run }
-  const identity = { dropTo: undefined }
-  return launchPlan({ spec, io: IO, folder, cgroup: undefined, identity, home, bwrapPath: '/usr/bin/bwrap', seccomp: 'AAAA', ...over })
+  return launchPlan({
+    spec,
+    io: IO,
+    folder,
+    cgroup: undefined,
+    begun: AS_USER,
+    home,
+    bwrapPath: '/usr/bin/bwrap',
+    seccomp: 'AAAA',
+    ...over,
+  })
 }
 
 const PROJECTS = { nothing: undefined, 'a copy': makeView(project, 'copy', { hidden: ['.env'] }), 'the files': makeView(project, 'mount') }
@@ -32,7 +46,8 @@ const ALL = Object.entries(PROJECTS).flatMap(([name, workspace]) => [
   [`${name} of a project`, plan({ workspace })] as const,
   [`${name} of a project, read-only`, plan({ workspace, permissions: { readOnlyRoot: true } })] as const,
 ])
-const PROLOGUE = launchPrologue({ stage: '/mnt', helperPath: '/opt/helper', asRoot: true, terminal: false })
+const BUILD = { stage: '/mnt', helperPath: '/opt/helper', terminal: false, ...AS_ROOT }
+const PROLOGUE = launchPrologue(BUILD)
 
 describe.each([...ALL.map(([name, { mounts }]) => [name, mounts] as const), ['the prologue', PROLOGUE.mounts] as const])(
   'a plan with %s',
@@ -76,7 +91,7 @@ describe('a plan', () => {
 
   test('has the user’s tools, and their dotfiles only when asked for', () => {
     const sources = (mountHome: boolean) => plan({ permissions: { mountHome } }).mounts.map((step) => step.source)
-    expect(sources(false)).toContain(join(home, '.cargo/bin'))
+    expect(PROLOGUE.mounts.map((step) => step.source)).toContain(join(home, '.cargo/bin'))
     expect(sources(false)).not.toContain(join(home, '.vimrc'))
     expect(sources(true)).toContain(join(home, '.vimrc'))
   })
@@ -115,9 +130,12 @@ describe('a plan', () => {
   })
 
   test('of root drops to an identity and shows the project as its own; that of a user does neither', () => {
-    const { dropTo, idMap } = plan({ workspace: PROJECTS['a copy'] }, { identity: identityFor('abcdefgh01234567', true) })
+    const owner = statSync(project).uid
+    const { dropTo, idMap } = plan({ workspace: PROJECTS['a copy'] }, { begun: { ...AS_ROOT, owner: owner + 1 } })
     expect(dropTo?.uid).toBeGreaterThan(65_536)
-    expect(idMap).toContainEqual({ inside: statSync(project).uid, outside: dropTo!.uid, count: 1 })
+    expect(idMap).toContainEqual({ inside: owner, outside: dropTo!.uid, count: 1 })
+    expect(launchPrologue({ ...BUILD, owner: 7 }).idMap).toContainEqual({ inside: 7, outside: dropTo!.uid, count: 1 })
+    expect(plan({ workspace: PROJECTS['a copy'] }, { begun: { ...AS_ROOT, owner } })).not.toHaveProperty('idMap')
     expect(plan()).not.toHaveProperty('dropTo')
     expect(plan()).not.toHaveProperty('idMap')
   })

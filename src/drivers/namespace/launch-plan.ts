@@ -1,13 +1,11 @@
-import { statSync } from 'node:fs'
 import type { RunIo } from '../../contract/run.ts'
 import type { RunSpec } from '../driver.ts'
-import { bwrapArgs, EMPTY_PATH, INIT_PATH } from './bwrap-args.ts'
-import { DEVICES } from './host-allowlist.ts'
+import { bwrapArgs, INIT_PATH } from './bwrap-args.ts'
 import type { RunCgroup } from './cgroup.ts'
-import { dotfileSteps, homeToolSteps, hostRootSteps, OWN_FOLDER, SANDBOX_HOME } from './host-root.ts'
-import type { Identity } from './identity.ts'
+import { dotfileSteps, SANDBOX_HOME } from './host-root.ts'
 import { idMapFor } from './identity.ts'
-import type { LaunchPlan, LaunchPrologue, StageStep } from './plan.ts'
+import { ownerOf, type PrologueFacts } from './launch-prologue.ts'
+import type { LaunchPlan, StageStep } from './plan.ts'
 import { limitsWithoutCgroup } from './rlimits.ts'
 import type { RunFolder } from './run-folder.ts'
 import { sandboxPath } from './search-path.ts'
@@ -18,59 +16,26 @@ export interface PlanInput {
   readonly io: RunIo
   readonly folder: RunFolder
   readonly cgroup: RunCgroup | undefined
-  readonly identity: Identity
+  readonly begun: PrologueFacts
   readonly home: string
   readonly bwrapPath: string
   /** Base64. */
   readonly seccomp: string
 }
 
-/** What every sandbox has, whatever runs in it: the helper builds it while the rest is still being decided. */
-export function launchPrologue(input: { readonly stage: string; readonly helperPath: string; readonly terminal: boolean }): LaunchPrologue {
-  const dir = (target: string): StageStep => ({ kind: 'dir', target, mode: 0o755 })
-  const mounts: StageStep[] = [
-    ...['etc', 'etc/ssl', 'home', 'media', 'mnt', 'opt', 'root', 'run', 'srv', 'var', 'dev', OWN_FOLDER].map((name) => dir(name)),
-    // bubblewrap needs the host's to start; it mounts the sandbox's own over it.
-    { kind: 'bind', source: '/proc', target: 'proc' },
-    ...deviceSteps(input.terminal),
-    { kind: 'file', target: EMPTY_PATH.slice(1), data: '', mode: 0o444 },
-    { kind: 'symlink', target: 'var/tmp', data: '/tmp' },
-    { kind: 'symlink', target: 'var/run', data: '/run' },
-    { kind: 'bind', source: input.helperPath, target: INIT_PATH.slice(1), readOnly: true },
-    ...hostRootSteps(),
-  ]
-  return { stage: input.stage, mounts }
-}
-
-/** A small /dev: a few harmless devices, terminals of its own, and the run's terminal where it has one. */
-function deviceSteps(terminal: boolean): StageStep[] {
-  const link = (name: string, data: string): StageStep => ({ kind: 'symlink', target: `dev/${name}`, data })
-  return [
-    ...DEVICES.map((name): StageStep => ({ kind: 'bind', source: `/dev/${name}`, target: `dev/${name}`, devices: true })),
-    { kind: 'devpts', target: 'dev/pts' },
-    link('ptmx', 'pts/ptmx'),
-    link('fd', '/proc/self/fd'),
-    link('stdin', '/proc/self/fd/0'),
-    link('stdout', '/proc/self/fd/1'),
-    link('stderr', '/proc/self/fd/2'),
-    ...(terminal ? [{ kind: 'console', target: 'dev/console' } as const] : []),
-  ]
-}
-
 /** Everything else the launch helper shall do for one run. Pure but for looking at which tool folders exist. */
 export function launchPlan(input: PlanInput): LaunchPlan {
-  const { spec, identity } = input
-  const tools = homeToolSteps(input.home)
+  const { spec, begun } = input
   const project = spec.workspace?.hostPath
-  const path = sandboxPath({ callerPath: spec.callerPath, home: input.home, toolFolders: tools.folders, project })
+  const path = sandboxPath({ callerPath: spec.callerPath, home: input.home, toolFolders: begun.tools, project })
   const workspace = workspaceSteps(spec.workspace, spec.permissions.readOnlyRoot)
   const terminal = input.io.terminal !== undefined
   const env = { HOME: spec.permissions.readOnlyRoot ? '/tmp' : SANDBOX_HOME, PATH: path, ...spec.env }
   return {
     cgroupProcs: input.cgroup?.procs ?? [],
-    mounts: [...ownSteps(input), ...tools.steps, ...homeSteps(input), ...workspace].map((step) => withRunFolder(step, input.folder.path)),
+    mounts: [...ownSteps(input), ...homeSteps(input), ...workspace].map((step) => withRunFolder(step, input.folder.path)),
     terminal,
-    ...(identity.dropTo === undefined ? {} : { dropTo: identity.dropTo, idMap: idMapFor(identity.dropTo.uid, ownerOf(project)) }),
+    ...identityPart(begun, project),
     detach: spec.workspace?.mode === 'copy' ? [RUN_MOUNT, LOWER_MOUNT] : [RUN_MOUNT],
     bwrap: input.bwrapPath,
     args: bwrapArgs({ terminal }),
@@ -86,16 +51,11 @@ export function launchPlan(input: PlanInput): LaunchPlan {
   }
 }
 
-/** Folders an own mount is put over, in the sandbox's mount namespace only; every identity may pass through them. */
-const STAGE_FOLDERS = ['/mnt', '/media', '/srv', '/opt', '/tmp'] as const
-
-/** A folder for the stage that is not above any of the paths a run shows. Undefined when all of them are. */
-export function stageFolder(shown: readonly string[]): string | undefined {
-  return STAGE_FOLDERS.find(
-    (folder) =>
-      !shown.some((path) => path === folder || path.startsWith(`${folder}/`)) &&
-      statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true,
-  )
+/** Whom to become, and another id map when the project belongs to somebody else than the folder the caller stands in. */
+function identityPart({ identity: { dropTo }, owner }: PrologueFacts, project: string | undefined): Pick<LaunchPlan, 'dropTo' | 'idMap'> {
+  if (dropTo === undefined) return {}
+  const actual = ownerOf(project)
+  return project === undefined || actual === owner ? { dropTo } : { dropTo, idMap: idMapFor(dropTo.uid, actual) }
 }
 
 /** Folders with limits of this run. */
@@ -118,5 +78,3 @@ function homeSteps({ spec, home }: PlanInput): StageStep[] {
 function withRunFolder(step: StageStep, folder: string): StageStep {
   return step.source?.startsWith('@run') === true ? { ...step, source: folder + step.source.slice('@run'.length) } : step
 }
-
-const ownerOf = (path: string | undefined): number => (path === undefined ? 0 : statSync(path).uid)

@@ -5,6 +5,7 @@
 export interface LaunchPrologue {
   readonly stage: string
   readonly mounts: readonly StageStep[]
+  readonly idMap?: IdMap
 }
 
 export interface LaunchPlan {
@@ -13,7 +14,7 @@ export interface LaunchPlan {
   readonly terminal: boolean
   readonly detach: readonly string[]
   readonly dropTo?: { readonly uid: number; readonly gid: number }
-  readonly idMap?: readonly { readonly inside: number; readonly outside: number; readonly count: number }[]
+  readonly idMap?: IdMap
   readonly bwrap: string
   readonly args: readonly string[]
   /** Base64. */
@@ -21,6 +22,8 @@ export interface LaunchPlan {
   readonly init: string
   readonly spec: InitSpec
 }
+
+export type IdMap = readonly { readonly inside: number; readonly outside: number; readonly count: number }[]
 
 /** What process 1 starts. */
 export interface InitSpec {

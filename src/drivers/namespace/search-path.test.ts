@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { DEFAULT_PATH } from './host-allowlist.ts'
-import { homeToolSteps } from './host-root.ts'
+import { homeToolFolders } from './host-root.ts'
 import { sandboxPath } from './search-path.ts'
 
 const SYSTEM = DEFAULT_PATH.join(':')
@@ -27,7 +27,7 @@ function inHome(files: Readonly<Record<string, string>>): void {
 /** What comes before the system's own folders; names without a slash at the front are of the home. */
 function mapped(entries: readonly string[], project?: string): string[] {
   const callerPath = entries.map((entry) => (entry.startsWith('~/') ? join(home, entry.slice(2)) : entry)).join(':')
-  const path = sandboxPath({ callerPath, home, toolFolders: homeToolSteps(home).folders, project })
+  const path = sandboxPath({ callerPath, home, toolFolders: homeToolFolders(home), project })
   expect(path === SYSTEM || path.endsWith(`:${SYSTEM}`) || entries.some((entry) => entry.startsWith('/usr'))).toBe(true)
   return path
     .split(':')
