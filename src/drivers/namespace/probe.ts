@@ -56,7 +56,7 @@ async function tryOut({ options, driver, signal }: ProbeInput): Promise<Finding[
     ]
   }
   try {
-    writeFileSync(join(project, 'in'), 'read\n')
+    writeFileSync(join(project, 'in'), 'read\n', { mode: 0o600 })
     const { output, notices } = await runTrial(driver, project, signal)
     return inside(output, notices)
   } catch (error) {
@@ -125,6 +125,8 @@ function trialSpec(project: string): RunSpec {
   }
 }
 
+const OVERLAY_FIX = 'Keep the data folder on ext4, xfs or btrfs with a kernel of 5.12 or later.'
+
 function inside(output: string, notices: readonly string[]): Finding[] {
   const finding = (check: string, good: boolean, ok: string, bad: string, fix: string): Finding =>
     good ? { check, status: 'ok', detail: ok } : { check, status: 'error', detail: bad, fix }
@@ -144,12 +146,16 @@ function inside(output: string, notices: readonly string[]): Finding[] {
       'some are left inside',
       'Report this as a security problem.',
     ),
-    ...notices.map((detail): Finding => ({
-      check: 'workspace',
-      status: 'warning',
-      detail,
-      fix: 'Keep the data folder on ext4, xfs or btrfs with a kernel of 5.12 or later.',
-    })),
+    finding(
+      'file owners',
+      /^read$/m.test(output),
+      "a file that only the user may read was read from inside, as the sandbox's own",
+      'a file that only the user may read could not be read from inside',
+      'Keep projects on a file system that supports id-mapped mounts (ext4, xfs, btrfs; kernel 5.12 or later).',
+    ),
+    ...(notices.length === 0
+      ? [{ check: 'overlay', status: 'ok', detail: 'projects are shown as a private copy-on-write view' } as const]
+      : notices.map((detail): Finding => ({ check: 'overlay', status: 'warning', detail, fix: OVERLAY_FIX }))),
   ]
 }
 
