@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createAuditLog } from '../src/store/audit/audit-log.ts'
 import { formatNumber, formatTable, type Table } from './table.ts'
-import { BenchError, LAUNCHER, withWorld, type World } from './world.ts'
+import { BenchError, LAUNCHER, runBench, withWorld, type World } from './world.ts'
 
 export interface AuditBench {
   readonly writers: number
@@ -55,11 +55,13 @@ export function auditTable({ writers, records, seconds, verifySeconds }: AuditBe
   }
 }
 
-if (import.meta.main) {
-  const [, , mode, path = '', count] = process.argv
+async function main([mode, path = '', count]: readonly string[]): Promise<number> {
   if (mode === '--writer') await write(path, Number(count))
   else
     console.log(
       formatTable(auditTable(await withWorld((world) => measureAudit(world, { writers: 20, each: mode === '--quick' ? 50 : 1_000 })))),
     )
+  return 0
 }
+
+if (import.meta.main) await runBench(() => main(process.argv.slice(2)))

@@ -5,6 +5,9 @@ import { ROOT } from './world.ts'
 /** Facts without which the figures say nothing, in the order of printing. */
 export type Machine = Readonly<Record<string, string>>
 
+/** The checkout may be another user's; nothing of it is run. */
+const GIT = ['git', '-c', 'safe.directory=*', '-c', 'core.fsmonitor=false', '-C', ROOT]
+
 const CGROUP2_MAGIC = 0x63677270
 const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   0x1021994: 'tmpfs',
@@ -17,7 +20,7 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
 /** `home` is the folder in which the sandboxes keep their files. */
 export function describeMachine(home: string): Machine {
   const type = statfsSync(home).type
-  const changed = firstLine(['git', '-C', ROOT, 'status', '--porcelain', '--untracked-files=no']) !== undefined
+  const changed = firstLine([...GIT, 'status', '--porcelain', '--untracked-files=no']) !== undefined
   return {
     CPU: cpus()[0]?.model ?? 'unknown',
     cores: String(availableParallelism()),
@@ -30,7 +33,7 @@ export function describeMachine(home: string): Machine {
     bubblewrap: firstLine(['bwrap', '--version']) ?? 'not installed',
     bun: Bun.version,
     go: firstLine(['go', 'version'])?.replace('go version ', '') ?? 'not on the PATH',
-    commit: `${firstLine(['git', '-C', ROOT, 'rev-parse', '--short=12', 'HEAD']) ?? 'unknown'}${changed ? ', with changes' : ''}`,
+    commit: `${firstLine([...GIT, 'rev-parse', '--short=12', 'HEAD']) ?? 'unknown'}${changed ? ', with changes' : ''}`,
     date: new Date().toISOString().slice(0, 16).replace('T', ' ') + ' UTC',
     'load before': `${loadavg()[0]!.toFixed(2)} (1 minute)`,
   }

@@ -12,7 +12,7 @@ import { grown, soak } from './soak.ts'
 import { measureStages } from './stages.ts'
 import { measureThroughput } from './throughput.ts'
 import { measure, sortOut } from './times.ts'
-import { BenchError, isFresh, largeProject, ROOT, withWorld, type World } from './world.ts'
+import { BenchError, isFresh, largeProject, ROOT, runBench, withWorld, type World } from './world.ts'
 
 const PAGE = join(ROOT, 'BENCHMARK.md')
 const QUICK_PROJECT = { files: 2_000, folders: 100 } as const
@@ -35,14 +35,14 @@ async function main(args: readonly string[]): Promise<number> {
 /** Each part has a home of its own, so that none meets what another left. */
 async function measureAll(options: Options): Promise<Report> {
   const report = await withWorld((world) => measureTimes(world, options))
-  const stages = options.stages || options.write ? await withWorld(async (world) => measureStages(options.runs, world)) : undefined
+  const stages = options.stages || options.write ? await withWorld((world) => measureStages(options.runs, world)) : undefined
   if (!options.write) return { ...report, ...(stages !== undefined && { stages }) }
   return {
     ...report,
     ...(stages !== undefined && { stages }),
     throughput: await withWorld((world) => measureThroughput(world, { runs: 400, atOnce: 20 })),
     audit: await withWorld((world) => measureAudit(world, { writers: 20, each: 1_000 })),
-    soak: await withWorld(async (world) => soak(world, 2_000)),
+    soak: await withWorld((world) => soak(world, 2_000)),
   }
 }
 
@@ -55,20 +55,14 @@ async function measureTimes(world: World, { runs, only = '', quick }: Options): 
   const cold = [coldScan(world, large)].filter(({ name }) => name.includes(only))
   if (chosen.length + cold.length === 0) throw new BenchError(`--only ${only}: nothing that is measured has that in its name`)
   const { present, absent } = sortOut(chosen, world)
-  const times = measure(present, runs, world)
+  const times = await measure(present, runs, world)
   // Apart from the others: each of them takes as long as several of those. bubblewrap is measured again as their baseline.
   const coldRounds = Math.max(3, Math.ceil(runs / 6))
   const baseline = present.filter(({ name }) => name === cold[0]?.baseline)
-  const firstScan = measure([...baseline, ...cold], coldRounds, world)
+  const firstScan = await measure([...baseline, ...cold], coldRounds, world)
   const memoryRuns = quick ? 1 : 5
   const memoryMiB = { empty: peakMemoryMiB(world.empty, memoryRuns, world), large: peakMemoryMiB(large, memoryRuns, world) }
   return { machine, project, times, firstScan, absent, memoryMiB }
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  if (!(error instanceof BenchError)) throw error
-  console.error(`bench: ${error.message}`)
-  process.exitCode = 2
-}
+await runBench(() => main(process.argv.slice(2)))

@@ -39,7 +39,8 @@ test('throughput, leftovers and audit are judged when they were measured', () =>
   ])
 })
 
-test('the report names what is absent with the reason, and leaves out tables without rows', () => {
+test('the report names what is absent with the reason, also when nothing else was measured', () => {
+  expect(formatReport({ ...report, times: [] })).toContain('Not measured: podman run: podman is not installed.')
   const text = formatReport(report)
   expect(text).toContain('Not measured: podman run: podman is not installed.')
   expect(text).toContain('50,000 files in 2,500 folders')

@@ -30,17 +30,17 @@ export function formatReport(report: Report): string {
       `The large project has ${count(files)} files in ${count(folders)} folders; what is known of it from earlier runs is warm.`,
       ...report.absent.map(({ name, reason }) => `Not measured: ${name}: ${reason}.`),
     ]),
-    timesTable('The first scan of the large project', report.firstScan, ['Nothing is known of the project; the page cache is warm.']),
-    memoryTable(report.memoryMiB),
   ]
+  if (report.firstScan.length > 0)
+    tables.push(
+      timesTable('The first scan of the large project', report.firstScan, ['Nothing is known of the project; the page cache is warm.']),
+    )
+  tables.push(memoryTable(report.memoryMiB))
   if (report.stages !== undefined) tables.push(timesTable('Where the start goes', report.stages, []))
   if (report.throughput !== undefined) tables.push(throughputTable(report.throughput))
   if (report.audit !== undefined) tables.push(auditTable(report.audit))
   if (report.soak !== undefined) tables.push(soakTable(report.soak))
-  return tables
-    .filter(({ rows }) => rows.length > 0)
-    .map(formatTable)
-    .join('\n\n')
+  return tables.map(formatTable).join('\n\n')
 }
 
 function factsTable(machine: Machine): Table {

@@ -69,9 +69,19 @@ function deadGroups(): string[] {
   const folders = new Set([roots?.memory, roots?.pids, roots?.cpu])
   return [...folders].flatMap((folder) => {
     if (folder === undefined || !existsSync(folder)) return []
-    return readdirSync(folder).filter((name) => {
+    return namesIn(folder).filter((name) => {
       const [, pid, start] = /^\w+\.(\d+)\.(\d+)$/.exec(name) ?? []
       return pid !== undefined && start !== undefined && !isSameProcess(Number(pid), start)
     })
   })
+}
+
+/** A folder that we may not read is another user's, and no run of ours can have made a group in it. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if (isErrno(error, 'EACCES')) return []
+    throw error
+  }
 }

@@ -21,6 +21,15 @@ test('columns are padded, and numbers stand to the right', () => {
 One note.`)
 })
 
+test('a column stands to the right only when all of it is numbers, units and dashes aside', () => {
+  const rule = (...cells: string[]) =>
+    formatTable({ title: 't', columns: ['a', 'b'], rows: cells.map((cell) => ['x', cell]) }).split('\n')[3]
+  expect(rule('1.5 ms', '≤ 20 ×', '–', '1,000')).toEndWith(': |')
+  expect(rule('2', '23.5 GiB', 'AMD EPYC')).not.toContain(':')
+  expect(rule('2026-01-02 03:04 UTC')).not.toContain(':')
+  expect(rule('–', '')).not.toContain(':')
+})
+
 test('a cell cannot break out of its column or line', () => {
   const table = formatTable({ title: 't', columns: ['a', 'b'], rows: [['x|y', 'one\ntwo']] })
   expect(table.split('\n').at(-1)).toBe('| x\\|y | one two |')

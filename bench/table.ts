@@ -7,7 +7,13 @@ export interface Table {
   readonly notes?: readonly string[]
 }
 
-const NUMBER = /^[<≤≥]?-?\d/
+const NUMBER = /^(?:[≤≥] )?-?[\d.,]+(?: \S+)?$/
+
+/** Numbers with or without a unit, and dashes for those that are missing. */
+function isNumeric(cells: readonly string[]): boolean {
+  const filled = cells.filter((cell) => cell !== '' && cell !== '–')
+  return filled.length > 0 && filled.every((cell) => NUMBER.test(cell))
+}
 
 /**
  * The table as Markdown that is also readable in a terminal: every column is padded, and a column of numbers stands to the
@@ -18,7 +24,7 @@ export function formatTable({ title, columns, rows, notes = [] }: Table): string
   if (odd !== undefined) throw new RangeError(`"${title}": a row of ${odd.length} cells under ${columns.length} columns: ${odd.join(', ')}`)
   const cells = [columns, ...rows].map((row) => row.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')))
   const widths = columns.map((_, column) => Math.max(3, ...cells.map((row) => row[column]!.length)))
-  const isRight = columns.map((_, column) => column > 0 && rows.some((row) => NUMBER.test(row[column]!)))
+  const isRight = columns.map((_, column) => column > 0 && isNumeric(rows.map((row) => row[column]!)))
   const line = (row: readonly string[]): string =>
     `| ${row.map((cell, column) => (isRight[column] === true ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))).join(' | ')} |`
   const rule = widths.map((width, column) => (isRight[column] === true ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width)))

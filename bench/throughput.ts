@@ -1,7 +1,7 @@
 import { contenders } from './contenders.ts'
 import { interleave } from './statistics.ts'
 import { formatNumber, formatTable, type Table } from './table.ts'
-import { BenchError, withWorld, type World } from './world.ts'
+import { BenchError, runBench, withWorld, type World } from './world.ts'
 
 export interface Throughput {
   readonly name: string
@@ -59,7 +59,10 @@ export function throughputTable(results: readonly Throughput[]): Table {
   }
 }
 
-if (import.meta.main) {
-  const quick = process.argv.includes('--quick')
-  console.log(formatTable(throughputTable(await withWorld((world) => measureThroughput(world, { runs: quick ? 40 : 400, atOnce: 20 })))))
+async function main(): Promise<number> {
+  const runs = process.argv.includes('--quick') ? 40 : 400
+  console.log(formatTable(throughputTable(await withWorld((world) => measureThroughput(world, { runs, atOnce: 20 })))))
+  return 0
 }
+
+if (import.meta.main) await runBench(main)

@@ -8,10 +8,10 @@ const world: World = { home: tmpdir(), empty: tmpdir(), dataDir: tmpdir(), env: 
 const shell = (name: string, script: string): Contender => ({ name, command: ['/bin/sh', '-c', script], cwd: tmpdir() })
 const samples = (...wallMs: number[]) => wallMs.map((wall) => ({ wallMs: wall, cpuMs: wall / 2 }))
 
-test('each contender is measured as often as asked, in turn', () => {
+test('each contender is measured as often as asked, in turn', async () => {
   const order: string[] = []
   const spy = (name: string): Contender => ({ ...shell(name, ':'), before: () => order.push(name) })
-  const times = measure([spy('a'), spy('b')], 3, world)
+  const times = await measure([spy('a'), spy('b')], 3, world)
   expect(order).toEqual(['a', 'b', 'a', 'b', 'a', 'b'])
   expect(times.map(({ name, wallMs }) => [name, wallMs.count])).toEqual([
     ['a', 3],

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Contender } from './contenders.ts'
 import { interleave, summarize, type Summary } from './statistics.ts'
 import { formatNumber, type Table } from './table.ts'
@@ -66,14 +67,18 @@ function reasonNotToMeasure(contender: Contender, world: World): string | undefi
   } catch (error) {
     // Our own failure is never a reason to measure less.
     if (!(error instanceof BenchError) || contender.name.startsWith('agentkernel')) throw error
-    return error.message.slice(contender.name.length + 2)
+    return error.message.slice(contender.name.length + 2).replace(/[.?!]+$/, '')
   }
 }
 
 /** Measures all of them, one run of each in turn, `rounds` times. */
-export function measure(present: readonly Contender[], rounds: number, world: World): Times[] {
+export async function measure(present: readonly Contender[], rounds: number, world: World): Promise<Times[]> {
   const samples = new Map<string, Sample[]>(present.map(({ name }) => [name, []]))
-  for (const contender of interleave(present, rounds)) samples.get(contender.name)!.push(runOnce(contender, world))
+  for (const contender of interleave(present, rounds)) {
+    samples.get(contender.name)!.push(runOnce(contender, world))
+    // Between two runs, a signal to us is heard.
+    await setImmediate()
+  }
   return summarizeAll(present, samples)
 }
 

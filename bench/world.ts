@@ -11,6 +11,17 @@ export const GUEST = join(ROOT, 'build/agentkernel-guest')
 /** A reason not to measure, or a run that failed; its message is for the person who asked. */
 export class BenchError extends Error {}
 
+/** Runs the main function of a bench; what it returns becomes the exit code. A BenchError is one line and exit code 2. */
+export async function runBench(main: () => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await main()
+  } catch (error) {
+    if (!(error instanceof BenchError)) throw error
+    console.error(`bench: ${error.message}`)
+    process.exitCode = 2
+  }
+}
+
 /** A home that belongs to the bench, and the environment that everything measured gets. */
 export interface World {
   readonly home: string
