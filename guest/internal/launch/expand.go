@@ -21,7 +21,7 @@ func expand(mounts []plan.Mount) ([]plan.Mount, error) {
 			expanded = append(expanded, show(mount.Source, mount.Target)...)
 		case "showMatching":
 			entries, err := os.ReadDir(mount.Source)
-			if err != nil {
+			if err != nil && !absent(err) {
 				return nil, err
 			}
 			for _, entry := range entries {

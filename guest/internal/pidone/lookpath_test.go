@@ -67,6 +67,8 @@ func TestLookPath(t *testing.T) {
 		// An empty entry would be the current folder, which holds a file of this name.
 		{"here", "", "here", "lookup", syscall.ENOENT},
 		{"here", ":a::b:", "here", "lookup", syscall.ENOENT},
+		// Nor is it the root, which has a folder of this name.
+		{"etc", ":", "etc", "lookup", syscall.ENOENT},
 	} {
 		var folders []string
 		for _, folder := range strings.Split(c.path, ":") {

@@ -106,7 +106,10 @@ var ErrDiscarded = errors.New("discarded")
 
 // Read takes the next message from the control descriptor, and not one byte more.
 func Read(message any) error {
-	control := rawReader(ControlFD)
+	return readFrom(rawReader(ControlFD), message)
+}
+
+func readFrom(control io.Reader, message any) error {
 	var header [4]byte
 	if _, err := io.ReadFull(control, header[:]); err != nil {
 		if err == io.EOF {

@@ -1,0 +1,168 @@
+package launch
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"agentkernel/guest/internal/plan"
+)
+
+// tree makes files below a new folder: names ending in / are folders, content beginning with "-> " is a symlink.
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, content := range files {
+		whole := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(whole), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		link, isLink := strings.CutPrefix(content, "-> ")
+		var err error
+		switch {
+		case strings.HasSuffix(name, "/"):
+			err = os.MkdirAll(whole, 0o755)
+		case isLink:
+			err = os.Symlink(link, whole)
+		default:
+			err = os.WriteFile(whole, []byte(content), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func chmod(t *testing.T, path string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readBack(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// within fails the test when the work has not ended in time: what it guards against is waiting for ever.
+func within(t *testing.T, work func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work()
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("still waiting")
+	}
+}
+
+func TestShow(t *testing.T) {
+	large := strings.Repeat("x", smallFile+1)
+	root := tree(t, map[string]string{
+		"etc/small": "text\n", "etc/empty": "", "etc/limit": large[1:], "etc/large": large, "etc/folder/inner": "x",
+		"etc/to-small": "-> small", "etc/to-folder": "-> folder", "etc/dangling": "-> nothing", "etc/loop": "-> loop",
+		"etc/private": "key", "etc/group": "key", "etc/private-large": large, "bin": "-> usr/bin",
+	})
+	chmod(t, root+"/etc/private", 0o600)
+	chmod(t, root+"/etc/group", 0o640)
+	chmod(t, root+"/etc/private-large", 0o600)
+	chmod(t, root+"/etc/empty", 0o444)
+
+	file := func(name, data string) []plan.Mount {
+		return []plan.Mount{{Kind: "file", Target: "etc/" + name, Data: data, Mode: 0o644}}
+	}
+	bind := func(name string) []plan.Mount {
+		return []plan.Mount{{Kind: "bind", Source: root + "/etc/" + name, Target: "etc/" + name, ReadOnly: true, Optional: true}}
+	}
+	for name, want := range map[string][]plan.Mount{
+		"small":         file("small", "text\n"),
+		"empty":         file("empty", ""),
+		"limit":         file("limit", large[1:]),
+		"to-small":      file("to-small", "text\n"),
+		"large":         bind("large"),
+		"folder":        bind("folder"),
+		"to-folder":     bind("to-folder"),
+		"private-large": bind("private-large"),
+		// Root could read them; nobody else may.
+		"private": nil, "group": nil,
+		"dangling": nil, "loop": nil, "missing": nil, "small/x": nil,
+	} {
+		if got := show(root+"/etc/"+name, "etc/"+name); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is shown by %.200v, want %.200v", name, got, want)
+		}
+	}
+}
+
+func TestASymlinkAtTheTopStaysOne(t *testing.T) {
+	root := tree(t, map[string]string{"bin": "-> usr/bin", "usr/bin/": ""})
+	want := []plan.Mount{{Kind: "symlink", Target: "bin", Data: "usr/bin"}}
+	if got := show(root+"/bin", "bin"); !reflect.DeepEqual(got, want) {
+		t.Errorf("top: %v", got)
+	}
+	below := show(root+"/bin", "usr/local/bin")
+	if len(below) != 1 || below[0].Kind != "bind" {
+		t.Errorf("below: %v", below)
+	}
+}
+
+func TestWhatIsNeitherFileNorFolderIsNotOpened(t *testing.T) {
+	root := tree(t, nil)
+	if err := unix.Mkfifo(root+"/fifo", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("fifo", root+"/to-fifo"); err != nil {
+		t.Fatal(err)
+	}
+	within(t, func() {
+		for _, source := range []string{root + "/fifo", root + "/to-fifo", os.DevNull} {
+			if got := show(source, "etc/x"); got != nil {
+				t.Errorf("%s is shown by %v", source, got)
+			}
+		}
+	})
+}
+
+func TestExpandTakesEntriesByTheStartOfTheirName(t *testing.T) {
+	root := tree(t, map[string]string{
+		"python3/x": "", "python3.12": "py", "java-17/": "", "jav": "no", "a-python": "no", "fonts/": "",
+	})
+	got, err := expand([]plan.Mount{
+		{Kind: "dir", Target: "etc"},
+		{Kind: "showMatching", Source: root, Target: "etc", Prefixes: []string{"python", "java"}},
+		{Kind: "show", Source: root + "/jav", Target: "etc/jav"},
+		{Kind: "show", Source: root + "/missing", Target: "etc/missing"},
+		{Kind: "tmpfs", Target: "tmp"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	for _, mount := range got {
+		seen = append(seen, mount.Kind+" "+mount.Target)
+	}
+	want := []string{"dir etc", "bind etc/java-17", "bind etc/python3", "file etc/python3.12", "file etc/jav", "tmpfs tmp"}
+	if !reflect.DeepEqual(seen, want) {
+		t.Fatalf("steps = %q, want %q", seen, want)
+	}
+}
+
+func TestExpandShowsNothingOfAFolderThatIsNotThere(t *testing.T) {
+	got, err := expand([]plan.Mount{{Kind: "showMatching", Source: t.TempDir() + "/missing", Target: "etc", Prefixes: []string{""}}})
+	if err != nil || len(got) != 0 {
+		t.Fatalf("steps = %v, %v", got, err)
+	}
+}
