@@ -3,7 +3,6 @@ import { AppError, isAppError } from '../contract/errors.ts'
 import type { AuditSink } from '../contract/events.ts'
 import type { RunIo, RunRequest, RunResult } from '../contract/run.ts'
 import type { Driver, PreparedRun, RunOutcome, RunPlace, RunSpec } from '../drivers/driver.ts'
-import { missingCommandHint } from '../images/detect/missing-command-hint.ts'
 import { ignore } from '../lib/ignore.ts'
 import { checkCommand } from '../policy/commands.ts'
 import { checkIsolation } from '../policy/isolation.ts'
@@ -126,13 +125,14 @@ async function runRecorded(
     } catch (second) {
       ignore(second, 'the first failure is the one to report')
     }
-    throw withImageHint(error, request)
+    throw await withImageHint(error, request)
   }
 }
 
 /** A command that is not here may be in an image: the fix says in which. */
-function withImageHint(error: unknown, request: RunRequest): unknown {
+async function withImageHint(error: unknown, request: RunRequest): Promise<unknown> {
   if (!isAppError(error, 'command_not_found')) return error
+  const { missingCommandHint } = await import('../images/detect/missing-command-hint.ts')
   const hint = missingCommandHint(request.command[0] ?? '')
   return hint === undefined ? error : new AppError('command_not_found', error.message, { cause: error, fix: hint })
 }

@@ -18,7 +18,9 @@ func expand(mounts []plan.Mount) ([]plan.Mount, error) {
 	for _, mount := range mounts {
 		switch mount.Kind {
 		case "show":
-			expanded = append(expanded, show(mount.Source, mount.Target)...)
+			for _, name := range mount.Names {
+				expanded = append(expanded, show(path.Join(mount.Source, name), path.Join(mount.Target, name))...)
+			}
 		case "showMatching":
 			entries, err := os.ReadDir(mount.Source)
 			if err != nil && !absent(err) {

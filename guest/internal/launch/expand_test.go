@@ -143,8 +143,7 @@ func TestExpandTakesEntriesByTheStartOfTheirName(t *testing.T) {
 	got, err := expand([]plan.Mount{
 		{Kind: "dir", Target: "etc"},
 		{Kind: "showMatching", Source: root, Target: "etc", Prefixes: []string{"python", "java"}},
-		{Kind: "show", Source: root + "/jav", Target: "etc/jav"},
-		{Kind: "show", Source: root + "/missing", Target: "etc/missing"},
+		{Kind: "show", Source: root, Target: "etc", Names: []string{"jav", "missing"}},
 		{Kind: "tmpfs", Target: "tmp"},
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ func beginStage(prologue plan.Prologue) (*builder, string, error) {
 		return nil, step, err
 	}
 	// There is time now: the host still decides what will run.
-	if len(b.idRanges) > 0 {
+	if len(b.idRanges) > 0 && b.idMap < 0 {
 		if b.idMap, err = openIDMap(b.idRanges); err != nil {
 			return nil, "id map", err
 		}

@@ -55,8 +55,6 @@ func Main() int {
 	if err != nil {
 		return status.Fail(stage, program, err)
 	}
-	// The terminal's signals are for the command, not for us. Caught, not ignored: a command inherits what is ignored.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGHUP, syscall.SIGTERM)
 	if err := setLimits(spec.Limits); err != nil {
 		return status.Fail("launch", "limits", err)
 	}
@@ -68,6 +66,8 @@ func Main() int {
 	if spec.Terminal {
 		status.Send(status.Line{Started: true})
 	}
+	// The terminal's signals are for the command, not for us. Caught, not ignored: a command inherits what is ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGHUP, syscall.SIGTERM)
 	// Our copies of the streams would keep a reader waiting after the command closed its own.
 	if !spec.Terminal {
 		for fd := 0; fd <= 2; fd++ {

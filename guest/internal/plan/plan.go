@@ -72,8 +72,8 @@ type Mount struct {
 	Target string `json:"target"`
 	// Within makes Target relative to this folder of the stage and refuses symlinks on the way.
 	Within string `json:"within,omitempty"`
-	// Source is a host path, for bind; for show: whatever it is, shown as that, read-only; for showMatching:
-	// the folder whose entries with one of the Prefixes are shown.
+	// Source is a host path, for bind; for show: the folder whose Names are
+	// shown read-only, each as what it is; for showMatching: the one whose entries with one of the Prefixes are.
 	Source string `json:"source,omitempty"`
 	// ReadOnly and Map apply to bind; Map shows the files under the sandbox's own identity.
 	ReadOnly bool `json:"readOnly,omitempty"`
@@ -96,6 +96,7 @@ type Mount struct {
 	Owned bool   `json:"owned,omitempty"`
 	// Data is the content of a file or the target of a symlink.
 	Data     string   `json:"data,omitempty"`
+	Names    []string `json:"names,omitempty"`
 	Prefixes []string `json:"prefixes,omitempty"`
 	// Optional lets a step fail because its source or target does not exist.
 	Optional bool `json:"optional,omitempty"`

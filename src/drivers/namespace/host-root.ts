@@ -23,14 +23,13 @@ export const SANDBOX_ID = 1000
  */
 export function hostRootSteps(): StageStep[] {
   return [
-    ...HOST_SYSTEM_FOLDERS.map((name) => show(`/${name}`)),
-    ...HOST_ETC_NAMES.map((name) => show(`/etc/${name}`)),
+    { kind: 'show', source: '/', target: '', names: HOST_SYSTEM_FOLDERS },
+    { kind: 'show', source: '/etc', target: 'etc', names: HOST_ETC_NAMES },
     { kind: 'showMatching', source: '/etc', target: 'etc', prefixes: HOST_ETC_LANGUAGE_PREFIXES },
     ...accountSteps(),
   ]
 }
 
-const show = (path: string): StageStep => ({ kind: 'show', source: path, target: path.slice(1), optional: true })
 /** The account files a program looks into, written by us: nothing of the host's users or network. */
 function accountSteps(): StageStep[] {
   const file = (name: string, data: string): StageStep => ({ kind: 'file', target: `etc/${name}`, data, mode: 0o644 })

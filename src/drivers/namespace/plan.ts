@@ -53,6 +53,7 @@ export interface StageStep {
   readonly mode?: number
   readonly owned?: boolean
   readonly data?: string
+  readonly names?: readonly string[]
   readonly prefixes?: readonly string[]
   readonly optional?: boolean
 }

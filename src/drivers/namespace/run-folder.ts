@@ -45,7 +45,7 @@ export function removeRunFolder(path: string): void {
 function removeSmall(path: string): void {
   for (const name of readdirSync(path)) {
     const part = join(path, name)
-    // The overlay's own folder; the other two are empty unless the command used them.
+    // The overlay's own folder is never empty; the other two are unless the command used them.
     if (name === 'work') rmSync(part, { recursive: true })
     else rmdirSync(part)
   }
