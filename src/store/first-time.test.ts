@@ -26,6 +26,8 @@ describe('a key is new', () => {
   })
 
   test('whatever is in key and scope, which cannot be taken for each other', () => {
+    const split = createFirstTime(folder)
+    expect([split('bc', 'a'), split('c', 'ab'), split('abc'), split('', 'abc')]).toEqual([true, true, true, true])
     const text = fc.string({ maxLength: 8 }).map((part) => part.replaceAll('\0', ''))
     fc.assert(
       fc.property(fc.uniqueArray(fc.tuple(text, text), { selector: (pair) => pair.join('\0') }), (pairs) => {

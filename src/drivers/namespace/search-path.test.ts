@@ -46,7 +46,9 @@ describe("the caller's search path", () => {
   })
 
   test('loses entries that are relative or empty: they would mean the current folder', () => {
-    expect(mapped(['', '.', 'bin', './node_modules/.bin', '~x'])).toEqual([])
+    const entries = ['', '.', 'bin', './node_modules/.bin', '~x']
+    expect(mapped(entries)).toEqual([])
+    expect(mapped(entries, process.cwd())).toEqual([])
   })
 
   test('keeps tool folders of the home that are shown, in their order', () => {

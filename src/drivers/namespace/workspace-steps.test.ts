@@ -61,6 +61,10 @@ describe('a mounted project', () => {
     for (const path of ['.git/hooks', '.git/config']) expect(at(steps, { source: `${PROJECT}/${path}` })).toBeGreaterThan(pinned)
   })
 
+  test('is mounted once itself', () => {
+    expect(steps.filter((step) => step.source === PROJECT || step.source === `${PROJECT}/.`)).toHaveLength(1)
+  })
+
   test('has hidden files covered by an empty one, last', () => {
     expect(at(steps, { source: '@run/empty' })).toBeGreaterThan(at(steps, { source: `${PROJECT}/Makefile` }))
     expect(steps[at(steps, { source: '@run/empty' })]).toMatchObject({ kind: 'bind', within: TARGET, target: 'sock', readOnly: true })
