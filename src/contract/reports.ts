@@ -1,5 +1,3 @@
-import type { Isolation } from './isolation.ts'
-
 /** What `doctor` found, grouped. */
 export interface DoctorReport {
   /** The backend that `run` would use here; undefined when none works. */
@@ -65,9 +63,4 @@ export interface TrustEntry {
   readonly trustedAt: string
   /** False when the file has changed or is gone since. */
   readonly current: boolean
-}
-
-export interface BackendInfo {
-  readonly name: string
-  readonly isolation: Isolation
 }
