@@ -58,7 +58,6 @@ const rows = {
   audit_write_failed: { http: 500, exit: 1, retry: true, fix: 'Make the audit log writable, or set AGENTKERNEL_AUDIT=0.' },
   audit_read_failed: { http: 500, exit: 1, retry: true, fix: 'Check the owner and the permissions of the audit log.' },
   audit_broken: { http: 409, exit: 1, retry: false, fix: 'Keep the file as evidence; the named record or its neighbour was changed.' },
-  not_trusted: { http: 403, exit: 1, retry: false, fix: 'Read the file, then run `agentkernel trust`.' },
   canceled: { http: 499, exit: 1, retry: true, fix: 'Run it again.' },
   internal: { http: 500, exit: 70, retry: false, fix: 'This is a bug in agentkernel; please report it with the stack.' },
 } as const satisfies Record<string, ErrorRow>

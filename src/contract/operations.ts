@@ -5,13 +5,12 @@ import { RunRequestSchema } from './schemas/run.ts'
 import type { EventName } from './events.ts'
 
 /**
- * Every operation of the product, as data. Doors are derived from it: HTTP routes, MCP tools, reference pages, SDK
- * types. CLI commands are written by hand and call the functions of `Operations` (same names).
+ * What every door needs to know of an operation. Doors that speak JSON (HTTP, MCP, the SDKs) and the reference page
+ * `docs/operations.md` are derived from the table; CLI commands are written by hand and call the functions of the same names.
  */
 export interface Operation {
-  /** Dotted name, e.g. `audit.list`. */
-  readonly name: string
   readonly summary: string
+  /** What arrives at a door that speaks JSON. */
   readonly input: z.ZodType
   /** HTTP binding; undefined = not reachable over HTTP. */
   readonly http?: { readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'; readonly path: string }
@@ -23,9 +22,11 @@ export interface Operation {
   readonly event?: EventName
 }
 
-export const OPERATIONS = [
-  {
-    name: 'run',
+const nothing = z.object({})
+const oneFile = z.object({ path: z.string().min(1) })
+
+export const OPERATIONS = {
+  run: {
     summary: 'Run a command in a fresh sandbox',
     input: RunRequestSchema,
     http: { method: 'POST', path: '/run' },
@@ -33,34 +34,29 @@ export const OPERATIONS = [
     action: 'Run',
     event: 'command_executed',
   },
-  { name: 'doctor', summary: 'Find out what works on this machine', input: z.object({}), http: { method: 'GET', path: '/doctor' } },
-  {
-    name: 'agents',
-    summary: 'List coding agents and whether they are installed',
-    input: z.object({}),
-    http: { method: 'GET', path: '/agents' },
+  doctor: {
+    summary: 'Find out what works on this machine',
+    input: z.object({ cwd: z.string().startsWith('/').optional() }),
+    http: { method: 'GET', path: '/doctor' },
   },
-  {
-    name: 'audit.list',
+  agents: { summary: 'List coding agents and whether they are installed', input: nothing, http: { method: 'GET', path: '/agents' } },
+  auditPath: { summary: 'Name the audit log', input: nothing },
+  auditList: {
     summary: 'Read the audit log',
     input: z.object({ sandbox: z.string().optional(), last: z.int().min(1).optional() }),
     http: { method: 'GET', path: '/audit' },
   },
-  { name: 'audit.verify', summary: 'Check the audit log for changes', input: z.object({}), http: { method: 'GET', path: '/audit/verify' } },
-  {
-    name: 'init',
+  auditVerify: { summary: 'Check the audit log for changes', input: nothing, http: { method: 'GET', path: '/audit/verify' } },
+  init: {
     summary: 'Write an agentkernel.toml',
-    input: z.object({ dir: z.string(), name: z.string().optional(), agent: z.string().optional() }),
+    input: z.object({ dir: z.string().startsWith('/'), name: z.string().optional(), agent: z.string().optional() }),
+    action: 'Create',
   },
-  {
-    name: 'trust.add',
-    summary: 'Honour every key of a project file as it is now',
-    input: z.object({ path: z.string() }),
-    event: 'config_trusted',
-  },
-  { name: 'trust.list', summary: 'List trusted project files', input: z.object({}) },
-  { name: 'trust.remove', summary: 'Stop trusting a project file', input: z.object({ path: z.string() }) },
-] as const satisfies readonly Operation[]
+  trustAdd: { summary: 'Honour every key of a project file as it is now', input: oneFile, event: 'config_trusted' },
+  trustList: { summary: 'List trusted project files', input: nothing },
+  trustRemove: { summary: 'Stop trusting a project file', input: oneFile },
+  names: { summary: 'Names for shell completion', input: z.object({ kind: z.enum(['backend', 'profile', 'agent']) }) },
+} as const satisfies Record<keyof Operations, Operation>
 
 /** The functions behind the table. `main` makes them; doors call them. */
 export interface Operations {

@@ -2,10 +2,16 @@ import type { NetworkLevel, ProfileName, WorkspaceMode } from './config.ts'
 
 /**
  * Variables of the caller's environment that a door puts into a request. Terminal and locale settings always pass into
- * the sandbox; the rest is used on the host (PATH to find toolchains) or passes with `pass_env` only.
+ * the sandbox; of the rest, USER passes with `pass_env` only; PATH is used on the host, to find toolchains, and HOME is the sandbox's own.
  */
 export const TERMINAL_ENV = ['TERM', 'COLORTERM', 'LANG', 'LC_*', 'TZ', 'NO_COLOR', 'FORCE_COLOR', 'CI'] as const
 export const PASS_ENV = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TERM'] as const
+
+/**
+ * Less than this and not even a shell starts reliably once the kernel has counted its page tables and pipes; it is also
+ * the floor that container tools use, so a number copied from one of them keeps its meaning.
+ */
+export const MIN_MEMORY_BYTES = 6 * 1024 ** 2
 
 /** One command in a sandbox that is gone afterwards. Undefined fields mean "as the configuration says". */
 export interface RunRequest {
@@ -62,7 +68,7 @@ export interface RunIo {
   readonly onSignalable?: (send: (signal: RunSignal) => void) => void
   /** The command was stopped by job control (Ctrl-Z); call `resume` to let it go on. */
   readonly onStopped?: (resume: () => void) => void
-  /** One sentence for the user, on stderr. `key` marks notices that are told once per user or project. */
+  /** One sentence for the user, on stderr. */
   readonly onNotice: (text: string) => void
 }
 export type RunSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2' | 'SIGKILL'

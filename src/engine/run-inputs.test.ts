@@ -36,10 +36,11 @@ describe("the command's environment", () => {
     expect(environment({ callerEnv: CALLER })).toEqual({ TERM: 'xterm', LANG: 'de_DE.UTF-8', LC_ALL: 'C', LC_TIME: 'C' })
   })
 
-  test('never has the home, search path or name of the caller, also when the environment is passed', () => {
+  test('has the name of the caller when the environment is passed, but never their home or search path', () => {
     const passed = environment({ callerEnv: CALLER }, {}, true)
-    for (const name of ['PATH', 'HOME', 'USER', 'AWS_SECRET_ACCESS_KEY']) expect(passed).not.toHaveProperty(name)
-    expect(passed['TERM']).toBe('xterm')
+    for (const name of ['PATH', 'HOME', 'AWS_SECRET_ACCESS_KEY']) expect(passed).not.toHaveProperty(name)
+    expect(passed['USER']).toBe(CALLER.USER)
+    expect(environment({ callerEnv: CALLER }, {}, false)).not.toHaveProperty('USER')
   })
 
   test("has the config's variables before the caller's, and the user's own before both", () => {

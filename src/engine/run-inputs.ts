@@ -3,8 +3,8 @@ import type { ResolvedConfig } from '../contract/config.ts'
 import { PASS_ENV, type RunRequest, TERMINAL_ENV } from '../contract/run.ts'
 import type { WorkspaceChoice } from './workspace/describe.ts'
 
-/** Variables of `PASS_ENV` that would be wrong inside: the sandbox has its own home, search path and user name. */
-const OWN = new Set(['PATH', 'HOME', 'USER'])
+/** Variables of `PASS_ENV` that would be wrong inside: the sandbox has a home and a search path of its own. */
+const OWN = new Set(['PATH', 'HOME'])
 
 /** The command's environment: terminal and locale settings, what the profile passes, the config's, then the user's. */
 export function sandboxEnvironment(request: RunRequest, config: ResolvedConfig, passEnv: boolean): Record<string, string> {

@@ -18,7 +18,7 @@ export interface RunDeps {
   readonly loadConfig: (request: RunRequest) => Promise<ResolvedConfig>
   /** The driver for a request. Errors: `backend_unknown`, `backend_unavailable`, `not_available_yet`. */
   readonly chooseDriver: (name: string | undefined) => Promise<Driver>
-  readonly describeWorkspace: (mode: 'none' | 'copy' | 'mount', cwd: string | undefined) => Promise<WorkspaceChoice>
+  readonly describeWorkspace: (mode: 'none' | 'copy' | 'mount', cwd: string | undefined, signal: AbortSignal) => Promise<WorkspaceChoice>
   readonly audit: AuditSink
   readonly machine: Machine
   /** Sixteen characters of `[0-9a-z]`, new each time. */
@@ -48,7 +48,7 @@ export async function run(deps: RunDeps, request: RunRequest, io: RunIo, signal:
   const prepared = prepare(driver, recovery.during(io), { id, cwd: request.cwd })
   let decided: Decided
   try {
-    decided = await decide(deps, driver, { ...request, id })
+    decided = await decide(deps, driver, { ...request, id }, signal)
   } catch (error) {
     await prepared.discard()
     throw error
@@ -61,13 +61,13 @@ export async function run(deps: RunDeps, request: RunRequest, io: RunIo, signal:
   return report(deps, io, decided, outcome, { backend: driver.name, durationMs })
 }
 
-async function decide(deps: RunDeps, driver: Driver, request: RunRequest & { readonly id: string }): Promise<Decided> {
+async function decide(deps: RunDeps, driver: Driver, request: RunRequest & { readonly id: string }, signal: AbortSignal): Promise<Decided> {
   const config = await deps.loadConfig(request)
   const resolved = resolvePermissions(request, config, deps.machine)
   await refuseBlockedCommand(deps, request, config)
   const tooWeak = checkIsolation({ name: driver.name, isolation: driver.facts.isolation }, config.minIsolation)
   if (tooWeak !== undefined) throw tooWeak
-  const workspace = await deps.describeWorkspace(resolved.permissions.workspace, request.cwd)
+  const workspace = await deps.describeWorkspace(resolved.permissions.workspace, request.cwd, signal)
   return {
     spec: specOf(request, config, resolved, workspace),
     workspace,
@@ -102,7 +102,7 @@ function specOf(
     env: sandboxEnvironment(request, config, resolved.permissions.passEnv),
     callerPath: request.callerEnv['PATH'] ?? '',
     cwd: insideDirectory(request.workdir, workspace),
-    image: 'host',
+    image: request.image ?? 'host',
     workspace: workspace.view,
     permissions: resolved.permissions,
     timeoutMs: request.timeoutMs,

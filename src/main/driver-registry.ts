@@ -1,7 +1,6 @@
 import { AppError } from '../contract/errors.ts'
 import type { Driver } from '../drivers/driver.ts'
 import { createNamespaceDriver } from '../drivers/namespace/index.ts'
-import { nearest } from '../lib/nearest.ts'
 import type { Paths } from './paths.ts'
 
 /** One name a user can give with `--backend`. Without `create` it arrives with a later release. */
@@ -58,8 +57,7 @@ export async function chooseDriver(name: string | undefined, paths: Paths): Prom
   }
   const entry = ENTRIES.find((candidate) => candidate.name === name || candidate.aliases?.includes(name) === true)
   if (entry === undefined) {
-    const guess = nearest(name, availableBackends())
-    throw new AppError('backend_unknown', `there is no backend "${name}"${guess === undefined ? '' : `; did you mean "${guess}"?`}`)
+    throw new AppError('backend_unknown', `there is no backend "${name}"`)
   }
   if (entry.create === undefined) {
     throw new AppError(

@@ -30,8 +30,8 @@ export function createOperations(paths: Paths, env: Environment): Operations {
   const deps: RunDeps = {
     loadConfig,
     chooseDriver: (name) => chooseDriver(name, paths),
-    describeWorkspace: (mode, cwd) =>
-      describeWorkspace({ mode, cwd, home: paths.home, dataDirs, uid, cacheDir: join(paths.dataDir, 'index') }),
+    describeWorkspace: (mode, cwd, signal) =>
+      describeWorkspace({ mode, cwd, home: paths.home, dataDirs, uid, signal, cacheDir: join(paths.dataDir, 'index') }),
     audit: auditSink(auditPath, env),
     machine: { totalMemoryBytes: totalmem(), cores: cpus().length },
     newId: () => crypto.randomUUID().replaceAll('-', '').slice(0, 16),

@@ -6,7 +6,8 @@ import type { RunRequest } from '../contract/run.ts'
 import { COMPATIBILITY, allowedDomains } from './compatibility.ts'
 import { ECOSYSTEM_NAMES, ecosystemDomains } from './ecosystems.ts'
 import { checkIsolation } from './isolation.ts'
-import { MIN_MEMORY_BYTES, resolvePermissions } from './permissions.ts'
+import { resolvePermissions } from './permissions.ts'
+import { MIN_MEMORY_BYTES } from '../contract/run.ts'
 import { PROFILES, RESERVED_LIMITS, sharedKernelLimits } from './profiles.ts'
 
 const MIB = 1024 ** 2

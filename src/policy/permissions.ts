@@ -2,7 +2,7 @@ import type { NetworkLevel, ProfileName, ResolvedConfig, WorkspaceMode } from '.
 import { NETWORK_LEVELS, WORKSPACE_MODES } from '../contract/config.ts'
 import { AppError } from '../contract/errors.ts'
 import type { Permissions } from '../contract/permissions.ts'
-import type { RunRequest } from '../contract/run.ts'
+import { MIN_MEMORY_BYTES, type RunRequest } from '../contract/run.ts'
 import { formatByteSize } from '../lib/byte-size.ts'
 import { COMPATIBILITY } from './compatibility.ts'
 import { DEFAULT_PROFILE, PROFILES, sharedKernelLimits, sharedKernelTmp } from './profiles.ts'
@@ -20,12 +20,6 @@ export interface ResolvedPermissions {
   /** For each permission a short phrase that says who decided: `flag --memory`, `profile moderate`. */
   readonly sources: Readonly<Record<keyof Permissions, string>>
 }
-
-/**
- * Less than this and not even a shell starts reliably once the kernel has counted its page tables and pipes; it is also
- * the floor that container tools use, so a number copied from one of them keeps its meaning.
- */
-export const MIN_MEMORY_BYTES = 6 * 1024 ** 2
 
 /** A value and who decided it. */
 interface Decided<T> {

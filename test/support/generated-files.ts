@@ -1,9 +1,10 @@
+import { OPERATIONS, type Operation } from '../../src/contract/operations.ts'
 import { compileSeccomp } from '../../src/policy/seccomp/compile.ts'
 import { SECCOMP_PROFILE_NAMES } from '../../src/policy/seccomp/profiles.ts'
 
 /** The generated files of the source tree: path from the root, and content. */
 export function generatedFiles(): Readonly<Record<string, string>> {
-  return { 'src/policy/seccomp/programs.gen.ts': seccompPrograms() }
+  return { 'src/policy/seccomp/programs.gen.ts': seccompPrograms(), 'docs/operations.md': operationsPage() }
 }
 
 function seccompPrograms(): string {
@@ -18,6 +19,25 @@ function seccompPrograms(): string {
     'export const SECCOMP_PROGRAMS = {',
     ...rows,
     '} as const',
+    '',
+  ].join('\n')
+}
+
+function operationsPage(): string {
+  const rows = Object.entries<Operation>(OPERATIONS).map(([name, { summary, http, mcp, action, event }]) =>
+    [`\`${name}\``, summary, http === undefined ? '–' : `\`${http.method} ${http.path}\``, mcp ?? '–', action ?? '–', event ?? '–'].join(
+      ' | ',
+    ),
+  )
+  return [
+    '# Operations',
+    '',
+    'Everything the product can do, defined once in `src/contract/operations.ts`. Today the command line is the only door; the HTTP',
+    'and MCP bindings below are what their doors will use. Written by `npm run gen`.',
+    '',
+    '| operation | what it does | HTTP | MCP tool | policy action | audit event |',
+    '| --- | --- | --- | --- | --- | --- |',
+    ...rows.map((row) => `| ${row} |`),
     '',
   ].join('\n')
 }

@@ -48,7 +48,7 @@ function countLines(text: string): number {
 /** Functions and methods by their indentation, which the formatter guarantees: from the head to the first brace at its own column. */
 function functionSizes(file: SourceFile): { path: string; name: string; lines: number }[] {
   const head =
-    /^( *)(?:export )?(?:default )?(?:static |private |readonly )*(?:async )?(?:function\*? (\w+)|(?!if|for|while|switch|return|catch)(\w+)\([^)\n]*\)(?:: [^\n{=]+)? \{$|(?:const (\w+) = (?:async )?\([^\n]*=> \{$))/
+    /^( *)(?:export )?(?:default )?(?:static |private |readonly )*(?:async )?(?:function\*? (\w+)|(?!if|for|while|switch|return|catch)(#?\w+)\([^)\n]*\)(?:: [^\n{=]+)? \{$|(?:const (\w+) = (?:async )?\([^\n]*=> \{$))/
   const lines = file.code.split('\n')
   return lines.flatMap((line, start) => {
     const match = head.exec(line)

@@ -21,8 +21,8 @@ type builder struct {
 	// idRanges is the id map, and idMap a user namespace that holds it, -1 until needed.
 	idRanges []plan.IDRange
 	idMap    int
-	// unmapped is set when the project's file system cannot be id-mapped: then it is copied.
-	unmapped bool
+	// unmapped says why the project's file system cannot be id-mapped: then it is copied.
+	unmapped error
 }
 
 // beginStage makes the mount tree private, mounts the stage and does the steps of the prologue. On failure it names the
@@ -170,7 +170,9 @@ func (b *builder) setAttributes(tree int, mount plan.Mount) error {
 	err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &mapped)
 	if err != nil && mount.ReadOnly {
 		// Not every file system can. What is only looked at is then seen as it is; the project is copied (see overlay).
-		b.unmapped = true
+		if mount.Exact {
+			b.unmapped = err
+		}
 		return nil
 	}
 	if err != nil {
@@ -319,15 +321,19 @@ func (b *builder) overlay(target string, mount plan.Mount) error {
 	} else {
 		options += ",redirect_dir=nofollow,index=off,metacopy=off"
 	}
-	if !b.unmapped && !mount.NoOverlay {
-		err := unix.Mount("overlay", target, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
-		if err == nil || errors.Is(err, unix.ENOSPC) {
-			return err
+	step, reason := "id map", b.unmapped
+	if reason == nil {
+		step, reason = "overlay", unix.EOPNOTSUPP
+		if !mount.NoOverlay {
+			reason = unix.Mount("overlay", target, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
+		}
+		if reason == nil || errors.Is(reason, unix.ENOSPC) {
+			return reason
 		}
 	}
 	if err := copyTree(lower, upper+"/upper", b.owner()); err != nil {
 		return err
 	}
-	status.Send(status.Line{Copied: true})
+	status.Send(status.Line{Copied: true, Step: step, Detail: reason.Error()})
 	return unix.Mount(upper+"/upper", target, "", unix.MS_BIND, "")
 }

@@ -43,7 +43,7 @@ export const RUN_SPEC: CommandSpec = {
       value: { label: 'DURATION' },
       summary: 'Stop the command after this long: 90, 500ms, 45s, 30m, 2h, 1d (default: never)',
     },
-    { name: 'memory', value: { label: 'SIZE' }, summary: 'Memory limit: 512m, 1.5g; a bare number is bytes; at least 4m' },
+    { name: 'memory', value: { label: 'SIZE' }, summary: 'Memory limit: 512m, 1.5g; a bare number is bytes; at least 6m' },
     { name: 'cpus', value: { label: 'N' }, summary: 'CPU limit in cores: 1, 0.5 (default: all)' },
     {
       name: 'image',

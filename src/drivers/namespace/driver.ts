@@ -4,6 +4,7 @@ import { AppError } from '../../contract/errors.ts'
 import type { RunIo } from '../../contract/run.ts'
 import type { Driver, DriverFacts, PreparedRun, RunOutcome, RunPlace, RunSpec } from '../driver.ts'
 import { isErrno } from '../../lib/errno.ts'
+import { ignore } from '../../lib/ignore.ts'
 import { CgroupFinder } from './cgroup-finder.ts'
 import { releaseCrashed, RunCgroup } from './cgroup.ts'
 import { identityFor, ownsSandboxIds } from './identity.ts'
@@ -118,12 +119,13 @@ export class NamespaceDriver implements Driver {
   #outcome(run: LaunchedRun, spec: RunSpec, folder: RunFolder, group: RunCgroup | undefined): RunOutcome {
     const outcome = outcomeOf(run.lines, run.stopReason, spec, group?.usage())
     if (spec.workspace?.mode !== 'copy') return outcome
-    if (run.lines.some((line) => line.copied === true)) {
+    const copied = run.lines.find((line) => line.copied === true)
+    if (copied !== undefined) {
       return {
         ...outcome,
         notices: [
           ...outcome.notices,
-          'the project was copied, which is slow, because overlays do not work here; `agentkernel doctor` says why.',
+          `the project was copied, which is slow, because the ${copied.step ?? 'overlay'} did not work here: ${copied.detail ?? 'unknown reason'}.`,
         ],
       }
     }
@@ -134,15 +136,20 @@ export class NamespaceDriver implements Driver {
 
   async recover(signal: AbortSignal): Promise<number> {
     const runsDir = join(this.#options.dataDir, 'runs')
-    const names = abandonedRuns(runsDir)
-    for (const name of names) {
+    const roots = this.#cgroups.roots()
+    let cleaned = 0
+    for (const name of abandonedRuns(runsDir)) {
       signal.throwIfAborted()
-      const roots = this.#cgroups.roots()
       // Without its folder nothing would ever look for a group again.
       if (roots !== undefined && !releaseCrashed(roots, name)) continue
-      removeRunFolder(join(runsDir, name))
+      try {
+        removeRunFolder(join(runsDir, name))
+        cleaned++
+      } catch (error) {
+        ignore(error, 'one folder that cannot be removed does not keep the others; the next run tries again')
+      }
     }
-    return names.length
+    return cleaned
   }
 
   #requirePrograms(): string {

@@ -112,7 +112,6 @@ export const HOME_DOTFILES = [
   '.tmux.conf',
   '.vimrc',
   '.config/git/ignore',
-  '.config/nvim',
 ] as const
 
 /** A dotfile with any of this in it holds a credential and is left out. */

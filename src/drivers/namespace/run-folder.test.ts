@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readlinkSync,
   readFileSync,
   statSync,
   symlinkSync,
@@ -39,10 +40,13 @@ function unprivileged(action: () => void): void {
   }
 }
 
+/** The number of this pid namespace, as the kernel writes it: `pid:[4026531836]`. */
+const HERE = readlinkSync('/proc/self/ns/pid').slice('pid:['.length, -1)
+
 describe('a run folder', () => {
   test('is empty, for us alone, and named after the run and this process', () => {
     const { name, path } = createRunFolder(runs, 'abcdefgh01234567')
-    expect(name).toBe(`abcdefgh01234567.${process.pid}.${startTimeOf(process.pid)}`)
+    expect(name).toBe(`abcdefgh01234567.${process.pid}.${startTimeOf(process.pid)}.${HERE}`)
     expect(path).toBe(join(runs, name))
     expect(readdirSync(path)).toEqual([])
     expect(statSync(path).mode & 0o777).toBe(0o700)
@@ -70,7 +74,7 @@ describe('an abandoned run', () => {
     const child = Bun.spawn(['sleep', '60'])
     try {
       createRunFolder(runs, 'abcdefgh01234567')
-      add(`bbbbbbbbbbbbbbbb.${child.pid}.${startTimeOf(child.pid)}`)
+      add(`bbbbbbbbbbbbbbbb.${child.pid}.${startTimeOf(child.pid)}.${HERE}`)
       expect(abandonedRuns(runs)).toEqual([])
     } finally {
       child.kill('SIGKILL')
@@ -79,16 +83,21 @@ describe('an abandoned run', () => {
 
   test('is one whose process is gone', async () => {
     const child = Bun.spawn(['sleep', '60'])
-    const name = add(`aaaaaaaaaaaaaaaa.${child.pid}.${startTimeOf(child.pid)}`)
+    const name = add(`aaaaaaaaaaaaaaaa.${child.pid}.${startTimeOf(child.pid)}.${HERE}`)
     child.kill('SIGKILL')
     await child.exited
     expect(abandonedRuns(runs)).toEqual([name])
   })
 
   test('is one whose process number belongs to another process now', () => {
-    const name = add(`aaaaaaaaaaaaaaaa.${process.pid}.${Number(startTimeOf(process.pid)) + 1}`)
+    const name = add(`aaaaaaaaaaaaaaaa.${process.pid}.${Number(startTimeOf(process.pid)) + 1}.${HERE}`)
     createRunFolder(runs, 'abcdefgh01234567')
     expect(abandonedRuns(runs)).toEqual([name])
+  })
+
+  test('is none of another pid namespace, where the number means another process', () => {
+    add(`aaaaaaaaaaaaaaaa.999999.1.${Number(HERE) + 1}`)
+    expect(abandonedRuns(runs)).toEqual([])
   })
 
   test('is none that is not named like one', () => {

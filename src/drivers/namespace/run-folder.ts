@@ -1,12 +1,13 @@
-import { type Dirent, mkdirSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
+import { type Dirent, mkdirSync, readdirSync, readlinkSync, rmSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
 import { isSameProcess, startTimeOf } from '../../lib/process-identity.ts'
 import { removeTree } from '../../lib/remove-tree.ts'
 
 /**
- * The folder of one run on disk: `<id>.<pid>.<start time>` below `runs/`. Its name is its owner, so a run whose process
- * is gone can be told from a live one, and it is the journal: made before anything else, removed last.
+ * The folder of one run on disk: `<id>.<pid>.<start time>.<pid namespace>` below `runs/`. Its name is its owner, so a run
+ * whose process is gone can be told from a live one, and it is the journal: made before anything else, removed last.
+ * Containers may share a home, and a pid says nothing in another namespace: runs from there are left to their own kind.
  */
 export interface RunFolder {
   readonly name: string
@@ -15,10 +16,15 @@ export interface RunFolder {
 
 /** Makes an empty run folder. What goes into it is made by the helper, with the right owner. */
 export function createRunFolder(runsDir: string, id: string): RunFolder {
-  const name = `${id}.${process.pid}.${startTimeOf(process.pid) ?? '0'}`
+  const name = `${id}.${process.pid}.${startTimeOf(process.pid) ?? '0'}.${pidNamespace()}`
   const path = join(runsDir, name)
   mkdirOnce(path, runsDir)
   return { name, path }
+}
+
+/** The number of our pid namespace. */
+function pidNamespace(): string {
+  return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0'
 }
 
 function mkdirOnce(path: string, parent: string): void {
@@ -61,9 +67,11 @@ export function abandonedRuns(runsDir: string): string[] {
     ignore(error, 'no run was ever made here')
     return []
   }
+  if (names.length === 0) return []
+  const here = pidNamespace()
   return names.filter((name) => {
-    const [, pid, startTime] = name.split('.')
-    return pid !== undefined && startTime !== undefined && !isSameProcess(Number(pid), startTime)
+    const [, pid, startTime, namespace] = name.split('.')
+    return pid !== undefined && startTime !== undefined && namespace === here && !isSameProcess(Number(pid), startTime)
   })
 }
 
