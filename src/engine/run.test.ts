@@ -6,6 +6,7 @@ import { AppError } from '../contract/errors.ts'
 import type { RunIo, RunRequest } from '../contract/run.ts'
 import type { Driver } from '../drivers/driver.ts'
 import { createFakeDriver } from '../drivers/fake/index.ts'
+import { beginRun } from './begin-run.ts'
 import { run, type RunDeps } from './run.ts'
 
 const CONFIG: ResolvedConfig = {
@@ -29,18 +30,18 @@ function engine(driver: Driver, config: Partial<ResolvedConfig> = {}, over: Part
   const told = new Set<string>()
   const deps: RunDeps = {
     loadConfig: async () => ({ ...CONFIG, ...config }),
-    chooseDriver: async () => driver,
     describeWorkspace: async () => ({ view: undefined, cwdInside: '/workspace' }),
     audit: { append: async (event) => void events.push(event) },
     machine: { totalMemoryBytes: 8 * 1024 ** 3, cores: 2 },
-    newId: () => 'abcdefgh01234567',
     now: () => performance.now(),
     firstTime: (key, scope = '') => !told.has(`${scope}\0${key}`) && told.add(`${scope}\0${key}`) !== undefined,
     ...over,
   }
   const io: RunIo = { stdin: nothing, stdout: nothing, stderr: nothing, onNotice: (text) => notices.push(text) }
   const request: RunRequest = { command: ['true'], cwd: '/project', env: {}, callerEnv: {} }
-  return { events, notices, go: (parts: Partial<RunRequest> = {}) => run(deps, { ...request, ...parts }, io, new AbortController().signal) }
+  const { signal } = new AbortController()
+  const begin = () => beginRun(driver, { id: 'abcdefgh01234567', cwd: request.cwd }, io, signal)
+  return { events, notices, go: (parts: Partial<RunRequest> = {}) => run(deps, begin(), { ...request, ...parts }, io, signal) }
 }
 
 describe('a run', () => {

@@ -2,13 +2,13 @@ import type { ResolvedConfig } from '../contract/config.ts'
 import { AppError, isAppError } from '../contract/errors.ts'
 import type { AuditSink } from '../contract/events.ts'
 import type { RunIo, RunRequest, RunResult } from '../contract/run.ts'
-import type { Driver, PreparedRun, RunOutcome, RunPlace, RunSpec } from '../drivers/driver.ts'
+import type { Driver, PreparedRun, RunOutcome, RunSpec } from '../drivers/driver.ts'
 import { ignore } from '../lib/ignore.ts'
 import { checkCommand } from '../policy/commands.ts'
 import { checkIsolation } from '../policy/isolation.ts'
 import { type Machine, type ResolvedPermissions, resolvePermissions } from '../policy/permissions.ts'
 import { noticesBefore } from './notices.ts'
-import { Recovery } from './recovery.ts'
+import type { BegunRun } from './begin-run.ts'
 import { exitCodeOfOutcome, sentencesAbout } from './run-report.ts'
 import { insideDirectory, sandboxEnvironment } from './run-inputs.ts'
 import type { WorkspaceChoice } from './workspace/describe.ts'
@@ -16,13 +16,9 @@ import type { WorkspaceChoice } from './workspace/describe.ts'
 /** What a run needs from outside; made by `main`. */
 export interface RunDeps {
   readonly loadConfig: (request: RunRequest) => Promise<ResolvedConfig>
-  /** The driver for a request. Errors: `backend_unknown`, `backend_unavailable`, `not_available_yet`. */
-  readonly chooseDriver: (name: string | undefined) => Promise<Driver>
   readonly describeWorkspace: (mode: 'none' | 'copy' | 'mount', cwd: string | undefined, signal: AbortSignal) => Promise<WorkspaceChoice>
   readonly audit: AuditSink
   readonly machine: Machine
-  /** Sixteen characters of `[0-9a-z]`, new each time. */
-  readonly newId: () => string
   /** Monotonic, in ms. */
   readonly now: () => number
   /** True the first time it is asked about a key, for this user; a scope makes it once per project. */
@@ -38,14 +34,11 @@ interface Decided {
 }
 
 /**
- * One command in a sandbox, from the request to the report. The driver begins with what every sandbox has while the rest
- * is decided; nothing of the request's own happens before every check has passed.
+ * One command in a sandbox, from the request to the report. The driver has begun with what every sandbox has; nothing of the
+ * request's own happens before every check has passed.
  */
-export async function run(deps: RunDeps, request: RunRequest, io: RunIo, signal: AbortSignal): Promise<RunResult> {
-  const driver = await deps.chooseDriver(request.backend)
-  const recovery = new Recovery(driver, signal)
-  const id = deps.newId()
-  const prepared = prepare(driver, recovery.during(io), { id, cwd: request.cwd })
+export async function run(deps: RunDeps, begun: BegunRun, request: RunRequest, io: RunIo, signal: AbortSignal): Promise<RunResult> {
+  const { driver, prepared, recovery, id } = begun
   let decided: Decided
   try {
     decided = await decide(deps, driver, { ...request, id }, signal)
@@ -73,14 +66,6 @@ async function decide(deps: RunDeps, driver: Driver, request: RunRequest & { rea
     workspace,
     notices: noticesBefore(deps.firstTime, { config, resolved, workspace, cwd: request.cwd ?? '' }),
   }
-}
-
-/** Begins a run with a driver that can, and stands in for one that cannot. */
-function prepare(driver: Driver, io: RunIo, place: RunPlace): PreparedRun {
-  const { runOnce } = driver
-  if (driver.prepareRun !== undefined) return driver.prepareRun(io, place)
-  if (runOnce !== undefined) return { run: (spec, signal) => runOnce(spec, io, signal), discard: async () => undefined }
-  throw new AppError('backend_unavailable', `backend "${driver.name}" cannot run single commands`)
 }
 
 async function refuseBlockedCommand(deps: RunDeps, request: RunRequest, config: ResolvedConfig): Promise<void> {

@@ -1,45 +1,28 @@
 import { mkdirSync } from 'node:fs'
-import { cpus, totalmem, userInfo } from 'node:os'
 import { join } from 'node:path'
-import type { ResolvedConfig } from '../contract/config.ts'
 import type { AuditSink } from '../contract/events.ts'
 import type { Operations } from '../contract/operations.ts'
-import type { RunRequest } from '../contract/run.ts'
-import { run, type RunDeps } from '../engine/run.ts'
-import { describeWorkspace } from '../engine/workspace/describe.ts'
-import { findProjectRoot } from '../engine/workspace/project-root.ts'
-import { createAuditLog } from '../store/audit/audit-log.ts'
+import { beginRun } from '../engine/begin-run.ts'
 import { ignore } from '../lib/ignore.ts'
-import { createFirstTime } from '../store/first-time.ts'
-import { createTrustStore } from '../store/trust.ts'
-import { loadConfig as readConfig } from './config/load.ts'
 import { availableBackends, chooseDriver, createDrivers } from './driver-registry.ts'
 import type { Paths } from './paths.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Puts the product together. What every run needs is imported at the top, so that it loads as one piece; everything
- * else is loaded when it is used.
+ * Puts the product together. What must be there for a sandbox to begin is imported at the top; everything else is loaded
+ * when it is used, the engine while the driver already works.
  */
 export function createOperations(paths: Paths, env: Environment): Operations {
   const auditPath = join(paths.stateDir, 'audit.jsonl')
-  const uid = process.getuid?.() ?? 0
-  const dataDirs = [paths.dataDir, paths.configDir, paths.stateDir]
-  const loadConfig = (request: Pick<RunRequest, 'cwd' | 'configPath'>) => loadRunConfig(request, paths, uid, dataDirs)
-  const deps: RunDeps = {
-    loadConfig,
-    chooseDriver: (name) => chooseDriver(name, paths),
-    describeWorkspace: (mode, cwd, signal) =>
-      describeWorkspace({ mode, cwd, home: paths.home, dataDirs, uid, signal, cacheDir: join(paths.dataDir, 'index') }),
-    audit: auditSink(auditPath, env),
-    machine: { totalMemoryBytes: totalmem(), cores: cpus().length },
-    newId: () => crypto.randomUUID().replaceAll('-', '').slice(0, 16),
-    now: () => performance.now(),
-    firstTime: createFirstTime(join(paths.dataDir, 'notices')),
-  }
+  const engine = () => import('./engine.ts')
   return {
-    run: (request, io, signal) => run(deps, request, io, signal),
+    run: async (request, io, signal) => {
+      const driver = await chooseDriver(request.backend, paths)
+      const begun = beginRun(driver, { id: newRunId(), cwd: request.cwd }, io, signal)
+      const { createRunDeps, run } = await engine()
+      return run(createRunDeps(paths, env, auditPath), begun, request, io, signal)
+    },
     doctor: async (input, signal) => {
       const [{ doctor }, { verifyAudit }] = await Promise.all([import('../engine/doctor.ts'), import('../store/audit/verify.ts')])
       const folders = [
@@ -50,7 +33,7 @@ export function createOperations(paths: Paths, env: Environment): Operations {
       makeFolder(paths.dataDir)
       return doctor({
         drivers: await createDrivers(paths),
-        loadConfig: () => loadConfig(input),
+        loadConfig: async () => (await engine()).loadRunConfig(input, paths),
         verifyAudit: () => verifyAudit(auditPath),
         folders,
         signal,
@@ -70,10 +53,13 @@ export function createOperations(paths: Paths, env: Environment): Operations {
       ])
       return initProject({ ...input, ...(await readProject(input.dir)) })
     },
-    ...trustOperations(paths, deps.audit),
+    ...trustOperations(paths, async () => (await engine()).auditSink(auditPath, env)),
     names: (kind) => names(kind),
   }
 }
+
+/** Sixteen characters of `[0-9a-f]`. */
+const newRunId = (): string => crypto.randomUUID().replaceAll('-', '').slice(0, 16)
 
 function makeFolder(path: string): void {
   try {
@@ -83,47 +69,18 @@ function makeFolder(path: string): void {
   }
 }
 
-async function loadRunConfig(
-  request: Pick<RunRequest, 'cwd' | 'configPath'>,
-  paths: Paths,
-  uid: number,
-  dataDirs: readonly string[],
-): Promise<ResolvedConfig> {
-  const project = request.cwd === undefined ? undefined : findProjectRoot({ cwd: request.cwd, home: paths.home, dataDirs, uid })
-  return readConfig({
-    cwd: request.cwd,
-    ...(request.configPath === undefined ? {} : { explicitPath: request.configPath }),
-    projectRoot: project?.root,
-    userConfigPath: join(paths.configDir, 'config.toml'),
-    trust: createTrustStore(join(paths.configDir, 'trust.json'), () => new Date()),
-  })
-}
-
-/** The audit log, opened at its first record. `AGENTKERNEL_AUDIT=0` keeps none. */
-function auditSink(path: string, env: Environment): AuditSink {
-  if (['0', 'false'].includes(env['AGENTKERNEL_AUDIT'] ?? '')) return { append: () => Promise.resolve() }
-  return {
-    append: (event) =>
-      createAuditLog({ path, user: userName(env), pid: process.pid, now: () => new Date(), secrets: () => [] }).append(event),
-  }
-}
-
-function userName(env: Environment): string {
-  return env['USER'] ?? env['LOGNAME'] ?? userInfo().username
-}
-
-function trustOperations(paths: Paths, audit: AuditSink): Pick<Operations, 'trustAdd' | 'trustList' | 'trustRemove'> {
-  const store = createTrustStore(join(paths.configDir, 'trust.json'), () => new Date())
+function trustOperations(paths: Paths, audit: () => Promise<AuditSink>): Pick<Operations, 'trustAdd' | 'trustList' | 'trustRemove'> {
+  const open = async () => (await import('../store/trust.ts')).createTrustStore(join(paths.configDir, 'trust.json'), () => new Date())
   return {
     trustAdd: async ({ path }) => {
       const { widenedKeys } = await import('./config/widened-keys.ts')
       const widens = await widenedKeys(path, { userConfigPath: join(paths.configDir, 'config.toml') })
-      const entry = await store.add(path)
-      await audit.append({ type: 'config_trusted', path: entry.path, sha256: entry.sha256 })
+      const entry = await (await open()).add(path)
+      await (await audit()).append({ type: 'config_trusted', path: entry.path, sha256: entry.sha256 })
       return { ...entry, widens }
     },
-    trustList: () => store.list(),
-    trustRemove: ({ path }) => store.remove(path),
+    trustList: async () => (await open()).list(),
+    trustRemove: async ({ path }) => (await open()).remove(path),
   }
 }
 

@@ -1,0 +1,59 @@
+import { cpus, totalmem, userInfo } from 'node:os'
+import { join } from 'node:path'
+import type { ResolvedConfig } from '../contract/config.ts'
+import type { AuditSink } from '../contract/events.ts'
+import type { RunRequest } from '../contract/run.ts'
+import type { RunDeps } from '../engine/run.ts'
+import { describeWorkspace } from '../engine/workspace/describe.ts'
+import { findProjectRoot } from '../engine/workspace/project-root.ts'
+import { createAuditLog } from '../store/audit/audit-log.ts'
+import { createFirstTime } from '../store/first-time.ts'
+import { createTrustStore } from '../store/trust.ts'
+import { loadConfig as readConfig } from './config/load.ts'
+import type { Paths } from './paths.ts'
+
+export { run } from '../engine/run.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What the engine needs from outside. Imported as one piece, because every run needs all of it. */
+export function createRunDeps(paths: Paths, env: Environment, auditPath: string): RunDeps {
+  const place = { home: paths.home, dataDirs: ownFolders(paths), uid: userId(), cacheDir: join(paths.dataDir, 'index') }
+  return {
+    loadConfig: (request) => loadRunConfig(request, paths),
+    describeWorkspace: (mode, cwd, signal) => describeWorkspace({ mode, cwd, signal, ...place }),
+    audit: auditSink(auditPath, env),
+    machine: { totalMemoryBytes: totalmem(), cores: cpus().length },
+    now: () => performance.now(),
+    firstTime: createFirstTime(join(paths.dataDir, 'notices')),
+  }
+}
+
+const userId = (): number => process.getuid?.() ?? 0
+const ownFolders = (paths: Paths): string[] => [paths.dataDir, paths.configDir, paths.stateDir]
+
+/** All configuration for a request, merged. Errors: `config_invalid`, `config_not_found`. */
+export async function loadRunConfig(request: Pick<RunRequest, 'cwd' | 'configPath'>, paths: Paths): Promise<ResolvedConfig> {
+  const { cwd } = request
+  const project = cwd === undefined ? undefined : findProjectRoot({ cwd, home: paths.home, dataDirs: ownFolders(paths), uid: userId() })
+  return readConfig({
+    cwd: request.cwd,
+    ...(request.configPath === undefined ? {} : { explicitPath: request.configPath }),
+    projectRoot: project?.root,
+    userConfigPath: join(paths.configDir, 'config.toml'),
+    trust: createTrustStore(join(paths.configDir, 'trust.json'), () => new Date()),
+  })
+}
+
+/** The audit log, opened at its first record. `AGENTKERNEL_AUDIT=0` keeps none. */
+export function auditSink(path: string, env: Environment): AuditSink {
+  if (['0', 'false'].includes(env['AGENTKERNEL_AUDIT'] ?? '')) return { append: () => Promise.resolve() }
+  return {
+    append: (event) =>
+      createAuditLog({ path, user: userName(env), pid: process.pid, now: () => new Date(), secrets: () => [] }).append(event),
+  }
+}
+
+function userName(env: Environment): string {
+  return env['USER'] ?? env['LOGNAME'] ?? userInfo().username
+}
