@@ -27,7 +27,7 @@ export async function rootHelp(context: CliContext): Promise<string> {
   page.heading('Examples')
   page.examples([
     { command: `agentkernel run python3 -c "print('Hello from sandbox!')"`, note: 'Run a line of Python' },
-    { command: 'agentkernel run -p restrictive ./unknown-script.sh', note: 'Run something you do not trust' },
+    { command: 'agentkernel run -p restrictive python3 -V', note: 'Run something you do not trust' },
     { command: 'agentkernel doctor', note: 'See what works on this machine' },
   ])
   page.heading('Arriving later')

@@ -23,6 +23,7 @@ const rows = {
   usage: { http: 400, exit: 2, proxyExit: 2, retry: false, fix: 'See `--help` for the accepted form.' },
   invalid_argument: { http: 400, exit: 2, proxyExit: 2, retry: false, fix: 'Correct the value and try again.' },
   not_available_yet: { http: 501, exit: 2, proxyExit: 2, retry: false, fix: 'Leave the option out; it arrives with a later release.' },
+  home_unknown: { http: 500, exit: 1, retry: false, fix: 'Set HOME to a folder of yours, for example `export HOME=/home/me`.' },
   config_invalid: { http: 400, exit: 1, retry: false, fix: 'Correct the named line of the file.' },
   config_not_found: { http: 404, exit: 1, retry: false, fix: 'Check the path given with --config.' },
   already_exists: { http: 409, exit: 1, retry: false, fix: 'Choose another name, or remove the existing one first.' },
@@ -43,7 +44,13 @@ const rows = {
   },
   workspace_unavailable: { http: 400, exit: 1, retry: false, fix: 'Run from a directory that exists and that you may read.' },
   workdir_not_found: { http: 400, exit: 1, retry: false, fix: 'Name a directory that exists inside the sandbox.' },
-  command_not_found: { http: 400, exit: 1, proxyExit: 127, retry: false, fix: 'Check the spelling, or use an image that has the command.' },
+  command_not_found: {
+    http: 400,
+    exit: 1,
+    proxyExit: 127,
+    retry: false,
+    fix: 'Check the spelling. Inside are the programs of /usr, known tool folders of your home, and your project.',
+  },
   command_not_executable: {
     http: 400,
     exit: 1,

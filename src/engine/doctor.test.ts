@@ -91,7 +91,8 @@ describe('doctor says of the configuration', () => {
     expect(section(report, 'Configuration')).toEqual([
       { check: 'files', status: 'error', detail: 'line 2: not a number', fix: 'Write a number.' },
     ])
-    expect(report.selected).toBe('one')
+    // Every run here would fail on the file.
+    expect(report.selected).toBeUndefined()
   })
 
   test('nothing when the failure is a bug', async () => {

@@ -24,7 +24,7 @@ export async function doctor(deps: DoctorDeps): Promise<DoctorReport> {
   for (const driver of deps.drivers) {
     const report = await driver.probe(deps.signal)
     const strong = isolationAtLeast(driver.facts.isolation, minIsolation)
-    if (report.usable && strong) selected ??= driver.name
+    if (report.usable && strong && config.resolved !== undefined) selected ??= driver.name
     sections.push(backendSection(driver, report, strong, selected === driver.name))
   }
   return { selected, sections: [...sections, hardware(), config.section, await files(deps)] }

@@ -1,5 +1,5 @@
-import { open, unlink } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
+import { dirname, basename, join } from 'node:path'
 import type { Agent } from '../agents/agent.ts'
 import { agentNames, AGENTS, findAgent } from '../agents/registry.ts'
 import { AppError } from '../contract/errors.ts'
@@ -89,6 +89,7 @@ async function writeNewFile(path: string, text: string): Promise<void> {
     await using file = await open(path, 'wx', 0o644)
     try {
       await file.writeFile(text)
+      await share(file, dirname(path))
     } catch (error) {
       await unlink(path).catch((cause: unknown) => ignore(cause, 'the first failure is the one to report'))
       throw error
@@ -96,6 +97,14 @@ async function writeNewFile(path: string, text: string): Promise<void> {
   } catch (error) {
     throw writeError(path, error)
   }
+}
+
+/** The file belongs to the project: everybody who may read that reads it, and root leaves it to the folder's owner. */
+async function share(file: FileHandle, folder: string): Promise<void> {
+  await file.chmod(0o644)
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = await stat(folder)
+  await file.chown(uid, gid)
 }
 
 function writeError(path: string, cause: unknown): AppError {

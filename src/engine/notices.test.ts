@@ -60,12 +60,21 @@ describe('before the command', () => {
   })
 
   test('each is left out when it was said before', () => {
-    const told = (key: string): boolean => key === 'one'
-    expect(notices({ warnings: ['one', 'two'] }, {}, told).said).toEqual(['two'])
+    const told = (key: string): boolean => key.includes('python:3.12')
+    expect(notices({ image: 'python:3.12', laterKeys: ['ssh'] }, {}, told).said).toEqual([expect.stringContaining('ssh')])
   })
 
   test('sentences about a project are asked about in its scope, the one about the network in none', () => {
-    expect(notices({ warnings: ['one'], security: {} }, { view }).scopes).toEqual(['/project', ''])
-    expect(notices({ warnings: ['one'] }).scopes).toEqual(['/cwd'])
+    expect(notices({ laterKeys: ['ssh'], security: {} }, { view }).scopes).toEqual(['/project', ''])
+    expect(notices({ laterKeys: ['ssh'] }).scopes).toEqual(['/cwd'])
+  })
+
+  test('mistakes in the configuration are said every time', () => {
+    expect(notices({ warnings: ['one'] }, {}, () => true)).toEqual({ said: ['one'], scopes: [] })
+  })
+
+  test('files that a copy leaves out are named, the first of many', () => {
+    const { said } = notices({}, { view: { ...view, mode: 'copy', hidden: ['.env', 'a', 'b', 'c', 'd', 'e', 'f'] } })
+    expect(said).toEqual([expect.stringMatching(/: \.env, a, b, c, d and 2 more\.$/)])
   })
 })

@@ -114,12 +114,21 @@ async function runRecorded(
   }
 }
 
-/** A command that is not here may be in an image: the fix says in which. */
+/** A command that is not here may be written in a way that only a shell understands, or be in an image: the fix says so. */
 async function withImageHint(error: unknown, request: RunRequest): Promise<unknown> {
   if (!isAppError(error, 'command_not_found')) return error
   const { missingCommandHint } = await import('../images/detect/missing-command-hint.ts')
-  const hint = missingCommandHint(request.command[0] ?? '')
+  const [name = ''] = request.command
+  const hint = shellHabit(name) ?? missingCommandHint(name)
   return hint === undefined ? error : new AppError('command_not_found', error.message, { cause: error, fix: hint })
+}
+
+/** What somebody meant whose first word is no name of a program. */
+function shellHabit(word: string): string | undefined {
+  if (/^\w+=/.test(word)) return `Set a variable with -e: \`agentkernel run -e ${word} …\`.`
+  if (/\s/.test(word)) return 'Write the words of the command apart, without quotes around all of them, or run `sh -c "…"`.'
+  if (['cd', 'source', 'export', 'alias', 'ulimit', 'umask', 'set'].includes(word)) return 'Only a shell knows this word: run `sh -c "…"`.'
+  return undefined
 }
 
 async function report(

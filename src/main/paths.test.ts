@@ -24,6 +24,10 @@ test.each(['', '.', 'relative/path', '~/data'])('the XDG value %j is not absolut
   expect(paths).toMatchObject({ dataDir: '/home/me/.local/share/agentkernel', configDir: '/home/me/.config/agentkernel' })
 })
 
-test.each([undefined, '', 'home/me'])('with HOME %j the home is the one of the account', (value) => {
+test.each([undefined, ''])('with HOME %j the home is the one of the account', (value) => {
   expect(resolvePaths(value === undefined ? {} : { HOME: value }, EXECUTABLE).home).toBe(homedir())
+})
+
+test('a HOME that is not absolute is refused by name', () => {
+  expect(() => resolvePaths({ HOME: 'home/me' }, EXECUTABLE)).toThrow('HOME is "home/me", which is not an absolute path')
 })

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
+import { AppError } from '../contract/errors.ts'
 
 /** Where everything of ours is, resolved once. */
 export interface Paths {
@@ -17,13 +18,27 @@ export interface Paths {
 type Environment = Readonly<Record<string, string | undefined>>
 
 export function resolvePaths(env: Environment, execPath: string): Paths {
-  const home = absolute(env['HOME']) ?? homedir()
+  const home = homeOf(env)
   return {
     home,
     dataDir: join(absolute(env['XDG_DATA_HOME']) ?? join(home, '.local', 'share'), 'agentkernel'),
     configDir: join(absolute(env['XDG_CONFIG_HOME']) ?? join(home, '.config'), 'agentkernel'),
     stateDir: join(home, '.agentkernel'),
     helperPath: join(dirname(execPath), 'agentkernel-guest'),
+  }
+}
+
+/** The user's home. Without one there is no place for what must outlive a command, and none is guessed. */
+function homeOf(env: Environment): string {
+  const named = env['HOME']
+  if (named !== undefined && named !== '') {
+    if (isAbsolute(named)) return named
+    throw new AppError('home_unknown', `HOME is "${named}", which is not an absolute path`)
+  }
+  try {
+    return homedir()
+  } catch (error) {
+    throw new AppError('home_unknown', 'HOME is not set, and this user has no home in the password file', { cause: error })
   }
 }
 

@@ -62,7 +62,7 @@ export const RUN_SPEC: CommandSpec = {
   examples: [
     { command: `agentkernel run python3 -c "print('Hello from sandbox!')"`, note: 'Run a line of Python' },
     { command: 'agentkernel run npm test', note: 'Test the project; changes stay in a private copy' },
-    { command: 'agentkernel run -p restrictive --memory 256m --timeout 30s ./script.sh', note: 'Run something you do not trust' },
+    { command: 'agentkernel run -p restrictive --workspace copy --timeout 30s ./script.sh', note: 'Run something you do not trust' },
     { command: 'agentkernel run --workspace mount make build', note: 'Let the command change the real files' },
     { command: 'agentkernel run -e API_URL=http://localhost -e CI bash', note: 'Open a shell with two variables' },
   ],

@@ -1,5 +1,6 @@
 import type { RunRequest, RunResult } from '../../contract/run.ts'
 import type { CliContext } from '../context.ts'
+import { printable, printableJson } from '../printable.ts'
 import { forwardSignals } from './forward-signals.ts'
 import { openStreams } from './streams.ts'
 
@@ -15,7 +16,7 @@ interface RunOptions {
 export async function runWithIo(request: RunRequest, options: RunOptions, context: CliContext): Promise<number> {
   const operations = await context.operations()
   const onNotice = (text: string): void => {
-    if (!options.quiet) context.stderr.write(`agentkernel: ${text}\n`)
+    if (!options.quiet) context.stderr.write(`agentkernel: ${printable(text)}\n`)
   }
   const onTerminal = context.stdin.isTTY && context.stdout.isTTY && context.stderr.isTTY && !options.json
   if (onTerminal) {
@@ -38,7 +39,7 @@ export async function runWithIo(request: RunRequest, options: RunOptions, contex
     signals.stop()
     streams.close()
   }
-  if (options.json) context.stdout.write(`${JSON.stringify(report(result, streams.captured()))}\n`)
+  if (options.json) context.stdout.write(`${printableJson(report(result, streams.captured()))}\n`)
   return result.exitCode
 }
 

@@ -67,7 +67,9 @@ function noUserNamespaces(detail: string): AppError {
 function execError(line: StatusLine, name: string, detail: string): AppError {
   // The file was there a moment ago, so what does not exist is the interpreter it names.
   if (line.errno === ENOENT || line.errno === ENOTDIR)
-    return new AppError('command_not_executable', `${name}: its interpreter does not exist in the sandbox`)
+    return new AppError('command_not_executable', `${name}: its interpreter does not exist in the sandbox`, {
+      fix: 'Look at its first line: the program after #! must be in the sandbox, and the line must not end in a carriage return.',
+    })
   if (line.errno === EACCES) return new AppError('command_not_executable', `${name}: permission denied`)
   if (line.errno === EISDIR) return new AppError('command_not_executable', `${name}: is a directory`, { fix: 'Name a program.' })
   if (line.errno === ENOEXEC) {

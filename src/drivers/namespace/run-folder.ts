@@ -75,6 +75,9 @@ export function abandonedRuns(runsDir: string): string[] {
   })
 }
 
+/** What programs refresh by only looking: git writes its index when asked for a status. */
+const NOT_A_CHANGE = '.git/index'
+
 /** Counts what the command changed in its copy of the project: files written, and files removed. */
 export function countChanges(upper: string, limit: number): number {
   let count = 0
@@ -82,7 +85,7 @@ export function countChanges(upper: string, limit: number): number {
     for (const entry of entriesOf(folder)) {
       if (count >= limit) return
       if (entry.isDirectory()) visit(join(folder, entry.name))
-      else count++
+      else if (join(folder, entry.name) !== join(upper, NOT_A_CHANGE)) count++
     }
   }
   visit(upper)

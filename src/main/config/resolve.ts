@@ -2,6 +2,8 @@ import { realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { ResolvedConfig, SecurityOverrides } from '../../contract/config.ts'
 import type { ConfigFile } from '../../contract/schemas/config-keys.ts'
+import { RUNTIME_IMAGES } from '../../images/detect/runtime-images.ts'
+import { nearest } from '../../lib/nearest.ts'
 import { COMPATIBILITY } from '../../policy/compatibility.ts'
 import { narrow } from '../../policy/narrow.ts'
 import type { NarrowContext } from '../../policy/narrow.ts'
@@ -97,6 +99,14 @@ function oddities(file: ConfigFile, { locate }: ParsedConfig, shownAs: string, b
     void found.push(`${shownAs}:${locate(path)}: ${path.join('.')}${problem}`)
   const { domains } = file.security ?? {}
   const mode = file.agent?.compatibility_mode
+  const runtime = file.sandbox?.runtime
+  if (runtime !== undefined && !Object.hasOwn(RUNTIME_IMAGES, runtime)) {
+    const guess = nearest(runtime, Object.keys(RUNTIME_IMAGES))
+    tell(
+      ['sandbox', 'runtime'],
+      `: there is no runtime "${runtime.slice(0, 40)}"${guess === undefined ? '' : `; did you mean "${guess}"?`}`,
+    )
+  }
   if (mode === 'amp' || mode === 'pi') tell(['agent', 'compatibility_mode'], `: "${mode}" has no preset of its own; "native" is used`)
   if (domains !== undefined && below.network === false) tell(['security', 'domains'], ' has no effect: the network is off')
   const both = domains?.allow?.filter((domain) => domains.block?.includes(domain)) ?? []
