@@ -2,6 +2,7 @@ package launch
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -188,13 +189,55 @@ func TestCopyTreeFailsWhereItCannotWrite(t *testing.T) {
 	}
 }
 
-func TestCopyFileDoesNotFollowASymlink(t *testing.T) {
-	source := tree(t, map[string]string{"file": "x", "link": "-> file"})
-	if err := copyFile(source+"/link", source+"/copy", 0o644); err == nil {
-		t.Error("a symlink was followed")
+func TestCopyDoesNotFollowWhatBecameASymlink(t *testing.T) {
+	source := tree(t, map[string]string{"file": "x", "link": "-> file", "folder/a": "x", "to-folder": "-> folder"})
+	fd, err := unix.Open(source, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	// As if the folder had listed a file or a folder under these names a moment ago.
+	if err := (copier{to: self()}).file(fd, "link", source+"/copy"); !errors.Is(err, unix.ELOOP) {
+		t.Errorf("a symlink was followed: %v", err)
+	}
+	if _, err := unix.Openat(fd, "to-folder", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0); err == nil {
+		t.Error("a symlink to a folder was opened")
 	}
 	if _, err := os.Lstat(source + "/copy"); err == nil {
 		t.Error("a copy was made")
+	}
+}
+
+func TestRootDoesNotCopyWhatOthersKeepToThemselves(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to make files of somebody else")
+	}
+	source := tree(t, map[string]string{"ours": "x", "theirs": "secret", "theirs-open": "x", "folder/theirs": "secret"})
+	for name, mode := range map[string]os.FileMode{"theirs": 0o600, "theirs-open": 0o644, "folder": 0o700} {
+		if err := errors.Join(os.Chmod(source+"/"+name, mode), os.Lchown(source+"/"+name, 55555, 55555)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	target := t.TempDir() + "/copy"
+	if err := copyTree(source, target, self()); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, target); !reflect.DeepEqual(got, []string{"ours", "theirs-open"}) {
+		t.Errorf("copied %q", got)
+	}
+}
+
+func TestInsideRefusesTargetsThatLeadOut(t *testing.T) {
+	stage := tree(t, map[string]string{"tmp/": "", "var/tmp": "-> ../tmp", "out": "-> /"})
+	stage, err := filepath.EvalSymlinks(stage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &builder{stage: stage}
+	for target, ok := range map[string]bool{"a/b/c": true, "var/tmp/x/y": true, "out/x": false, "out/etc/x/y": false} {
+		if err := b.inside(stage + "/" + target); (err == nil) != ok {
+			t.Errorf("%s: %v", target, err)
+		}
 	}
 }
 

@@ -51,7 +51,8 @@ func show(source, target string) []plan.Mount {
 	if !strings.Contains(target, "/") {
 		// Top-level names such as /bin are symlinks on most systems and must stay so: programs compare paths.
 		if link, err := os.Readlink(source); err == nil {
-			return []plan.Mount{{Kind: "symlink", Target: target, Data: link}}
+			// Relative: while the root is being built, an absolute link would lead to the host.
+			return []plan.Mount{{Kind: "symlink", Target: target, Data: strings.TrimPrefix(link, "/")}}
 		}
 	}
 	info, err := os.Stat(source)

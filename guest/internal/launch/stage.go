@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -186,6 +188,12 @@ func (b *builder) apply(mount plan.Mount) error {
 		return b.applyWithin(mount)
 	}
 	target := path.Join(b.stage, mount.Target)
+	// Targets that come from the caller's paths may pass through links of the stage; none may lead out of it.
+	if mount.Optional {
+		if err := b.inside(target); err != nil {
+			return err
+		}
+	}
 	switch mount.Kind {
 	case "dir":
 		return b.makeDir(target, mount)
@@ -206,6 +214,24 @@ func (b *builder) apply(mount plan.Mount) error {
 	default:
 		return fmt.Errorf("unknown step %q", mount.Kind)
 	}
+}
+
+// inside fails when an existing folder above target is, through links, not in the stage.
+func (b *builder) inside(target string) error {
+	for folder := path.Dir(target); len(folder) > len(b.stage); folder = path.Dir(folder) {
+		real, err := filepath.EvalSymlinks(folder)
+		if errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if real != b.stage && !strings.HasPrefix(real, b.stage+"/") {
+			return fmt.Errorf("%q leads out of the stage", target)
+		}
+		return nil
+	}
+	return nil
 }
 
 func (b *builder) owner() plan.Identity {

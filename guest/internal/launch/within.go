@@ -30,8 +30,8 @@ func (b *builder) applyWithin(mount plan.Mount) error {
 	switch mount.Kind {
 	case "remove", "file":
 		err := unix.Unlinkat(parent, name, 0)
-		if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) {
-			// A folder of somebody else, which we may not write to: what cannot be removed is covered.
+		if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EOVERFLOW) {
+			// A folder of somebody else, or of a group that has no number here: what cannot be removed is covered.
 			return b.coverWithText(parent, name, mount.Data)
 		}
 		if err != nil || mount.Kind == "remove" {

@@ -75,7 +75,7 @@ func Main() int {
 		}
 	}
 	go obey(child)
-	return collect(child)
+	return collect(child, spec.Terminal)
 }
 
 func readSpec() (*Spec, error) {
@@ -154,7 +154,7 @@ func obey(child int) {
 }
 
 // collect waits for every process that ends here and returns when the command itself has ended.
-func collect(child int) int {
+func collect(child int, terminal bool) int {
 	for {
 		var ended syscall.WaitStatus
 		var usage syscall.Rusage
@@ -171,7 +171,10 @@ func collect(child int) int {
 		line := status.Line{MaxRSS: usage.Maxrss * 1024}
 		switch {
 		case ended.Stopped():
-			status.Send(status.Line{Stopped: true, Code: int(ended.StopSignal())})
+			// Without a terminal nobody waits for this, and a pipe that nobody reads must not fill up.
+			if terminal {
+				status.Send(status.Line{Stopped: true, Code: int(ended.StopSignal())})
+			}
 			continue
 		case ended.Signaled():
 			line.Ended, line.Code = "signaled", int(ended.Signal())

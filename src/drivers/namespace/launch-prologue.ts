@@ -26,8 +26,9 @@ export function launchPrologue(
     { kind: 'bind', source: '/proc', target: 'proc' },
     ...deviceSteps(input.terminal),
     { kind: 'file', target: EMPTY_PATH.slice(1), data: '', mode: 0o444 },
-    { kind: 'symlink', target: 'var/tmp', data: '/tmp' },
-    { kind: 'symlink', target: 'var/run', data: '/run' },
+    // Relative: while the root is being built, an absolute link would lead to the host.
+    { kind: 'symlink', target: 'var/tmp', data: '../tmp' },
+    { kind: 'symlink', target: 'var/run', data: '../run' },
     { kind: 'bind', source: input.helperPath, target: INIT_PATH.slice(1), readOnly: true },
     ...hostRootSteps(),
     ...homeToolSteps(input.tools),

@@ -44,6 +44,12 @@ function copyView(view: WorkspaceView): StageStep[] {
   ]
 }
 
+/** The folders of the project that a path is in, e.g. `a` and `a/b` of `a/b/c`. */
+function foldersAbove(path: string): string[] {
+  const parent = dirname(path)
+  return parent === '.' ? [] : [...foldersAbove(parent), parent]
+}
+
 /** The real files. What would run on the host later is read-only; sockets and FIFOs are covered by an empty file. */
 function mountView(view: WorkspaceView): StageStep[] {
   const own = (path: string, readOnly: boolean): StageStep => ({
@@ -57,7 +63,7 @@ function mountView(view: WorkspaceView): StageStep[] {
     optional: true,
   })
   // A mount can be carried away with the folder it is in, and a new folder put there; a folder that is itself one cannot.
-  const pinned = [...new Set(view.readOnly.map((path) => dirname(path)))].filter((path) => path !== '.').toSorted()
+  const pinned = [...new Set(view.readOnly.flatMap((path) => foldersAbove(path)))].toSorted()
   return [
     { kind: 'file', target: `${RUN_MOUNT}/empty`, data: '', mode: 0o444 },
     { kind: 'bind', source: view.hostPath, target: TARGET, map: true, exact: true },

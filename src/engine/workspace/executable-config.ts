@@ -1,7 +1,8 @@
 import { lstatSync, readFileSync, realpathSync } from 'node:fs'
 import type { Stats } from 'node:fs'
-import { join, normalize } from 'node:path'
+import { dirname, join, normalize } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
+import { gitConfigValues } from './git-config-values.ts'
 import { isWithin } from './project-root.ts'
 
 /** Files and folders of a project that programs on the host obey: shells, editors, coding agents, we ourselves. */
@@ -12,7 +13,17 @@ const PROJECT_FILES: readonly string[] = [
 ]
 
 /** The same inside a git folder. `commondir` and `config.worktree` make git read another configuration. */
-const GIT_FILES: readonly string[] = ['hooks', 'config', 'config.worktree', 'modules', 'worktrees', 'commondir']
+const GIT_FILES: readonly string[] = [
+  'hooks',
+  'config',
+  'config.worktree',
+  'modules',
+  'worktrees',
+  'commondir',
+  'info/attributes',
+  'rebase-merge',
+  'rebase-apply',
+]
 
 /** Paths relative to the project, sorted. */
 export interface ExecutableConfig {
@@ -48,21 +59,39 @@ function candidates(root: string, gitFolders: readonly string[]): string[] {
   // A work tree's `.git` file says where its git folder is; without any `.git`, a new one would be obeyed.
   const dotGit = top?.isDirectory() === true ? [] : ['.git']
   const folders = new Set([...(dotGit.length === 0 ? ['.git'] : []), ...gitFolders])
-  const git = [...folders].flatMap((folder) => [...GIT_FILES.map((name) => `${folder}/${name}`), ...ownHooksFolder(root, folder)])
+  const git = [...folders].flatMap((folder) => [...GIT_FILES.map((name) => `${folder}/${name}`), ...namedByConfig(root, folder)])
   return [...PROJECT_FILES, ...dotGit, ...git]
 }
 
-/** `core.hooksPath`, when it is a folder of the project. */
-function ownHooksFolder(root: string, gitFolder: string): string[] {
+/** What a git folder's configuration makes git obey besides: every `core.hooksPath` and every included file of the project. */
+function namedByConfig(root: string, gitFolder: string): string[] {
+  return ['config', 'config.worktree'].flatMap((name) => namedByFile(root, gitFolder, join(gitFolder, name), MOST_INCLUDES))
+}
+
+/** How deep included files are followed; git itself stops at ten. */
+const MOST_INCLUDES = 10
+
+function namedByFile(root: string, gitFolder: string, file: string, depth: number): string[] {
+  return gitConfigValues(readText(join(root, file))).flatMap(({ section, key, value }) => {
+    if (section === 'core' && key === 'hookspath') return inProject(root, join(root, gitFolder, '..'), value)
+    if ((section !== 'include' && section !== 'includeif') || key !== 'path') return []
+    const included = inProject(root, dirname(join(root, file)), value)
+    return depth === 0 ? included : [...included, ...included.flatMap((path) => namedByFile(root, gitFolder, path, depth - 1))]
+  })
+}
+
+/** A path of a setting, relative to the project; none when it leads elsewhere. */
+function inProject(root: string, from: string, value: string): string[] {
+  const path = value.startsWith('/') ? normalize(value) : join(from, value)
+  return isWithin(path, root) && path !== root ? [path.slice(root.length + 1)] : []
+}
+
+function readText(path: string): string {
   try {
-    const config = readFileSync(join(root, gitFolder, 'config'), 'utf8')
-    const value = /^\s*hooksPath\s*=\s*"?([^"\r\n#;]+?)"?\s*$/im.exec(config)?.[1]
-    if (value === undefined) return []
-    const path = value.startsWith('/') ? normalize(value) : join(root, gitFolder, '..', value)
-    return isWithin(path, root) && path !== root ? [path.slice(root.length + 1)] : []
+    return readFileSync(path, 'utf8')
   } catch (error) {
     ignore(error, 'without a readable configuration there is no such setting')
-    return []
+    return ''
   }
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync } from 'node:fs'
 import { forFs } from './byte-path.ts'
 import type { BytePath } from './byte-path.ts'
 import { holdsSecret } from './content-checks.ts'
@@ -40,12 +40,18 @@ function filtered(filter: ContentFilter, bytes: Buffer): Verdict {
   return { content: clean }
 }
 
+/** True when the open file is where we looked for it: a folder on the way may have been exchanged for a symlink. */
+function isAt(fd: number, path: BytePath): boolean {
+  if (process.platform !== 'linux') return true
+  return readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }).equals(Buffer.from(forFs(path)))
+}
+
 /** Undefined when it is no regular file. Neither follows a symlink nor waits for the writer of a FIFO. */
 function readStart(path: BytePath, limit: number): Buffer | undefined {
   const fd = openSync(forFs(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
     const stat = fstatSync(fd)
-    if (!stat.isFile()) return undefined
+    if (!stat.isFile() || !isAt(fd, path)) return undefined
     const buffer = Buffer.alloc(Math.min(limit, stat.size))
     let length = 0
     while (length < buffer.length) {
