@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -28,16 +27,29 @@ func openIDMap(ranges []plan.IDRange) (int, error) {
 		}
 	}()
 	folder := "/proc/" + strconv.Itoa(pid)
-	var lines bytes.Buffer
-	for _, r := range ranges {
-		fmt.Fprintf(&lines, "%d %d %d\n", r.Inside, r.Outside, r.Count)
-	}
-	for _, name := range []string{"/uid_map", "/gid_map"} {
-		if err := os.WriteFile(folder+name, lines.Bytes(), 0); err != nil {
+	users, groups := lines(ranges)
+	for name, text := range map[string][]byte{"/uid_map": users, "/gid_map": groups} {
+		if err := os.WriteFile(folder+name, text, 0); err != nil {
 			return -1, err
 		}
 	}
 	return unix.Open(folder+"/ns/user", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}
+
+// lines are the two maps as the kernel wants them.
+func lines(ranges []plan.IDRange) (users, groups []byte) {
+	for _, r := range ranges {
+		line := fmt.Sprintf("%d %d %d\n", r.Inside, r.Outside, r.Count)
+		if r.Groups {
+			groups = append(groups, line...)
+		} else {
+			users = append(users, line...)
+		}
+	}
+	if groups == nil {
+		groups = users
+	}
+	return users, groups
 }
 
 // forkWaiting forks a child that waits for its death and does nothing else. The child of a Go program is a single thread

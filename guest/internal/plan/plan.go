@@ -63,6 +63,8 @@ type IDRange struct {
 	Inside  int `json:"inside"`
 	Outside int `json:"outside"`
 	Count   int `json:"count"`
+	// Groups is true for a line about groups; without any, groups are mapped like users.
+	Groups bool `json:"groups,omitempty"`
 }
 
 // Mount is one step of building the stage. Target is relative to the stage.

@@ -52,7 +52,9 @@ describe('ids of their own for sandboxes', () => {
   test('cover everything that an id map then uses', () => {
     fc.assert(
       fc.property(runId, owner, (id, whose) => {
-        const highest = Math.max(...idMapFor(identityFor(id, true).dropTo!.uid, whose).map((range) => range.outside + range.count))
+        const highest = Math.max(
+          ...idMapFor(identityFor(id, true).dropTo!.uid, { uid: whose, gid: 0 }).map((range) => range.outside + range.count),
+        )
         expect(ownsSandboxIds(0, `0 0 ${highest - 1}`)).toBe(false)
       }),
     )
@@ -63,9 +65,15 @@ describe('ids of their own for sandboxes', () => {
 describe('the id map of the project', () => {
   const maps = fc.tuple(runId, owner).map(([id, whose]) => {
     const sandbox = identityFor(id, true).dropTo!.uid
-    return { sandbox, whose, ranges: idMapFor(sandbox, whose) }
+    // Users and groups are mapped alike, each by their own owner.
+    return { sandbox, whose, ranges: idMapFor(sandbox, { uid: whose, gid: 7 }).filter((range) => range.groups === undefined) }
   })
   const holds = (start: number, count: number, id: number): boolean => id >= start && id < start + count
+
+  test('maps the group of the project by itself', () => {
+    expect(idMapFor(900_000_001, { uid: 1000, gid: 100 })).toContainEqual({ inside: 100, outside: 900_000_001, count: 1, groups: true })
+    expect(idMapFor(900_000_001, { uid: 1000, gid: 100 })).toContainEqual({ inside: 1000, outside: 900_000_001, count: 1 })
+  })
 
   test('gives every ordinary owner, and the project’s, exactly one identity', () => {
     fc.assert(

@@ -30,11 +30,29 @@ export function identityFor(runId: string, asRoot: boolean): Identity {
   return { dropTo: { uid: RANGE_START + hash, gid: RANGE_START + hash } }
 }
 
+/** User and group of a file. */
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** One line of an id map: for users, or with `groups` for groups. */
+export interface IdRange {
+  readonly inside: number
+  readonly outside: number
+  readonly count: number
+  readonly groups?: true
+}
+
 /**
- * How owners of the project's files look through an id-mapped mount: the project's owner becomes the sandbox's own
+ * How owners of the project's files look through an id-mapped mount: the project's owner and group become the sandbox's own
  * identity, everybody else an identity that nobody has, so that group and other bits still hold.
  */
-export function idMapFor(sandbox: number, owner: number): { readonly inside: number; readonly outside: number; readonly count: number }[] {
+export function idMapFor(sandbox: number, owner: Owner): IdRange[] {
+  return [...rangesFor(sandbox, owner.uid), ...rangesFor(sandbox, owner.gid).map((range) => ({ ...range, groups: true as const }))]
+}
+
+function rangesFor(sandbox: number, owner: number): IdRange[] {
   const strangers = RANGE_START + RANGE_SIZE
   const ranges = [
     { inside: 0, outside: strangers, count: Math.min(owner, FILE_IDS) },

@@ -22,7 +22,7 @@ const IO: RunIo = { stdin: 0, stdout: 1, stderr: 2, onNotice: () => undefined }
 const TERMINAL: RunIo = { ...IO, terminal: { cols: 80, rows: 24, onOutput: () => undefined, onReady: () => undefined } }
 
 const TOOLS = [join(home, '.cargo/bin')]
-const AS_USER: PrologueFacts = { identity: { dropTo: undefined }, owner: 0, tools: TOOLS }
+const AS_USER: PrologueFacts = { identity: { dropTo: undefined }, owner: { uid: 0, gid: 0 }, tools: TOOLS }
 const AS_ROOT: PrologueFacts = { ...AS_USER, identity: identityFor('abcdefgh01234567', true) }
 
 function plan(parts: Partial<SpecParts> = {}, over: Partial<PlanInput> = {}) {
@@ -132,11 +132,18 @@ describe('a plan', () => {
   })
 
   test('of root drops to an identity and shows the project as its own; that of a user does neither', () => {
-    const owner = statSync(project).uid
-    const { dropTo, idMap } = plan({ workspace: PROJECTS['a copy'] }, { begun: { ...AS_ROOT, owner: owner + 1 } })
+    const { uid, gid } = statSync(project)
+    const owner = { uid, gid }
+    const { dropTo, idMap } = plan({ workspace: PROJECTS['a copy'] }, { begun: { ...AS_ROOT, owner: { uid: uid + 1, gid } } })
     expect(dropTo?.uid).toBeGreaterThan(65_536)
-    expect(idMap).toContainEqual({ inside: owner, outside: dropTo!.uid, count: 1 })
-    expect(launchPrologue({ ...BUILD, owner: 7 }).idMap).toContainEqual({ inside: 7, outside: dropTo!.uid, count: 1 })
+    expect(idMap).toContainEqual({ inside: uid, outside: dropTo!.uid, count: 1 })
+    expect(launchPrologue({ ...BUILD, owner: { uid: 7, gid: 8 } }).idMap).toContainEqual({ inside: 7, outside: dropTo!.uid, count: 1 })
+    expect(launchPrologue({ ...BUILD, owner: { uid: 7, gid: 8 } }).idMap).toContainEqual({
+      inside: 8,
+      outside: dropTo!.uid,
+      count: 1,
+      groups: true,
+    })
     expect(plan({ workspace: PROJECTS['a copy'] }, { begun: { ...AS_ROOT, owner } })).not.toHaveProperty('idMap')
     expect(plan()).not.toHaveProperty('dropTo')
     expect(plan()).not.toHaveProperty('idMap')

@@ -55,7 +55,8 @@ export function launchPlan(input: PlanInput): LaunchPlan {
 function identityPart({ identity: { dropTo }, owner }: PrologueFacts, project: string | undefined): Pick<LaunchPlan, 'dropTo' | 'idMap'> {
   if (dropTo === undefined) return {}
   const actual = ownerOf(project)
-  return project === undefined || actual === owner ? { dropTo } : { dropTo, idMap: idMapFor(dropTo.uid, actual) }
+  const same = actual.uid === owner.uid && actual.gid === owner.gid
+  return project === undefined || same ? { dropTo } : { dropTo, idMap: idMapFor(dropTo.uid, actual) }
 }
 
 /** Folders with limits of this run. */

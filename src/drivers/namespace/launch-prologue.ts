@@ -2,14 +2,14 @@ import { statSync } from 'node:fs'
 import { EMPTY_PATH, INIT_PATH } from './bwrap-args.ts'
 import { DEVICES } from './host-allowlist.ts'
 import { homeToolSteps, hostRootSteps, OWN_FOLDER } from './host-root.ts'
-import { type Identity, idMapFor } from './identity.ts'
+import { type Identity, idMapFor, type Owner } from './identity.ts'
 import type { LaunchPrologue, StageStep } from './plan.ts'
 
 /** What is known before everything is decided. */
 export interface PrologueFacts {
   readonly identity: Identity
   /** Owner of the folder the caller stands in: most likely the project's. */
-  readonly owner: number
+  readonly owner: Owner
   /** Tool folders of the home that are shown. */
   readonly tools: readonly string[]
 }
@@ -63,7 +63,8 @@ export function stageFolder(shown: readonly string[]): string | undefined {
   )
 }
 
-/** The owner of a folder; 0 when there is none. */
-export function ownerOf(path: string | undefined): number {
-  return path === undefined ? 0 : (statSync(path, { throwIfNoEntry: false })?.uid ?? 0)
+/** The owner of a folder; root when there is none. */
+export function ownerOf(path: string | undefined): Owner {
+  const info = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })
+  return info === undefined ? { uid: 0, gid: 0 } : { uid: info.uid, gid: info.gid }
 }

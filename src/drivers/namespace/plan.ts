@@ -1,3 +1,5 @@
+import type { IdRange } from './identity.ts'
+
 /**
  * The work order for the launch helper; the Go side of it is `guest/internal/plan`, where the fields are explained. On
  * the wire, on descriptor 3: prologue and plan, each a 4-byte little-endian length and then JSON.
@@ -23,7 +25,7 @@ export interface LaunchPlan {
   readonly spec: InitSpec
 }
 
-export type IdMap = readonly { readonly inside: number; readonly outside: number; readonly count: number }[]
+export type IdMap = readonly IdRange[]
 
 /** What process 1 starts. */
 export interface InitSpec {
