@@ -68,6 +68,27 @@ describe('the project inside', () => {
     })
   })
 
+  test('is below /var/tmp without leaving anything on the host', async () => {
+    const path = mkdtempSync('/var/tmp/agentkernel-e2e-')
+    try {
+      writeFileSync(join(path, 'file.txt'), 'content\n')
+      const ended = await user.agentkernel(['run', 'cat', join(path, 'file.txt')], { cwd: path })
+      expect(ended).toMatchObject({ code: 0, stdout: 'content\n' })
+      expect(existsSync(path.replace('/var/tmp', '/tmp'))).toBe(false)
+    } finally {
+      rmSync(path, { recursive: true, force: true })
+    }
+  })
+
+  test('cannot write control characters or lines of ours to the terminal through a notice', async () => {
+    const path = folder('escapes')
+    writeFileSync(join(path, 'agentkernel.toml'), '[sandbox]\nbase_image = "x\\u001b[2Jy\\nagentkernel: fake"\n')
+    const { stderr } = await user.agentkernel(['run', 'true'], { cwd: path })
+    expect(stderr).toContain('fake')
+    expect(stderr).not.toContain('\u001b')
+    expect(stderr).not.toMatch(/^agentkernel: fake/m)
+  })
+
   test('-w is relative to the current directory, absolute inside, or a host path of the project', async () => {
     const app = folder('app')
     mkdirSync(join(app, 'a/b'), { recursive: true })

@@ -117,14 +117,11 @@ export const HOME_DOTFILES = [
 /** A dotfile with any of this in it holds a credential and is left out. */
 export const CREDENTIAL_IN_DOTFILE = /extraheader|token|passw|secret|:\/\/[^\s/@]+:[^\s/@]+@|helper\s*=\s*store/i
 
-/**
- * Files of /proc that everybody may read and that tell about the host; an empty file covers them. The others of their
- * kind (kcore, kmsg, timer_list) can be read by host root only, which no sandbox is.
- */
-export const PROC_COVERED_FILES = ['keys', 'kallsyms'] as const
+/** Files of /proc that tell about the host; an empty file covers them. */
+export const PROC_COVERED_FILES = ['kcore', 'keys', 'kmsg', 'timer_list', 'kallsyms'] as const
 
-/** Parts of /proc that act on the kernel; shown read-only. bubblewrap does so with irq, bus and sysrq-trigger if we could write there. */
-export const PROC_READ_ONLY = ['sys'] as const
+/** Parts of /proc that act on the kernel; shown read-only. */
+export const PROC_READ_ONLY = ['sys', 'irq', 'bus', 'sysrq-trigger'] as const
 
 /** Devices without state or power, as every container has them. */
 export const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'] as const

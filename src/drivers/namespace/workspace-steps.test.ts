@@ -61,6 +61,12 @@ describe('a mounted project', () => {
     for (const path of ['.git/hooks', '.git/config']) expect(at(steps, { source: `${PROJECT}/${path}` })).toBeGreaterThan(pinned)
   })
 
+  test('has every folder above a protected one mounted, however deep, the outer ones first', () => {
+    const deep = workspaceSteps(makeView(PROJECT, 'mount', { readOnly: ['a/b/.git/hooks'] }), false)
+    const places = ['a', 'a/b', 'a/b/.git', 'a/b/.git/hooks'].map((path) => at(deep, { kind: 'bind', within: TARGET, target: path }))
+    expect(places).toEqual(places.toSorted((one, other) => one - other))
+  })
+
   test('is mounted once itself', () => {
     expect(steps.filter((step) => step.source === PROJECT || step.source === `${PROJECT}/.`)).toHaveLength(1)
   })

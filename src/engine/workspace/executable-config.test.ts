@@ -43,6 +43,17 @@ test('nested repositories and a hooks folder of the project are found', () => {
   ])
 })
 
+test('every hooks folder and included file that a git configuration names is kept, as git reads it', () => {
+  using tree = new TempTree().write({
+    '.git/config': '[core] hooksPath = one # first\n\thooksPath = "tw"o\n[include]\n\tpath = ../shared.gitconfig\n',
+    'shared.gitconfig': '[core]\n\thooksPath = three\n[include]\n\tpath = shared.gitconfig\n',
+    one: undefined,
+    two: undefined,
+    three: undefined,
+  })
+  expect(executableConfig(tree.path, ['.git']).existing).toEqual(['.git/config', 'one', 'shared.gitconfig', 'three', 'two'])
+})
+
 test('a hooks folder elsewhere is left alone', () => {
   using tree = new TempTree().write({ 'p/.git/config': '[core]\n\thooksPath = ../../outside\n', outside: undefined })
   expect(executableConfig(tree.at('p')).existing).toEqual(['.git/config'])
