@@ -1,22 +1,11 @@
 import { describe, expect, test } from 'bun:test'
+import { resolvedConfig } from '../../test/support/resolved-config.ts'
 import type { ResolvedConfig } from '../contract/config.ts'
 import { AppError } from '../contract/errors.ts'
 import type { DoctorReport } from '../contract/reports.ts'
 import type { Driver, DriverFacts } from '../drivers/driver.ts'
 import { createFakeDriver, type FakeDriverOptions } from '../drivers/fake/index.ts'
 import { doctor, type DoctorDeps } from './doctor.ts'
-
-const CONFIG: ResolvedConfig = {
-  sources: [],
-  warnings: [],
-  inertKeys: [],
-  laterKeys: [],
-  security: {},
-  commands: [],
-  minIsolation: 'process',
-  minNetwork: 'none',
-  environment: {},
-}
 
 const named = (name: string, isolation: DriverFacts['isolation'], options: FakeDriverOptions = {}): Driver => ({
   ...createFakeDriver({ facts: { isolation }, ...options }),
@@ -26,7 +15,7 @@ const named = (name: string, isolation: DriverFacts['isolation'], options: FakeD
 function examine(drivers: readonly Driver[], config: Partial<ResolvedConfig> = {}, over: Partial<DoctorDeps> = {}): Promise<DoctorReport> {
   return doctor({
     drivers,
-    loadConfig: async () => ({ ...CONFIG, ...config }),
+    loadConfig: async () => resolvedConfig(config),
     verifyAudit: async () => ({ ok: true, path: '/state/audit.jsonl', records: 12 }),
     folders: [{ title: 'data', path: '/data' }],
     signal: new AbortController().signal,
@@ -70,7 +59,7 @@ describe('doctor says of the configuration', () => {
     expect(section(await examine([], { sources }), 'Configuration')).toEqual([
       { check: 'user file', status: 'ok', detail: '/config.toml' },
       { check: 'project file', status: 'ok', detail: '/p/agentkernel.toml (not trusted: it may only narrow)' },
-      { check: 'limits of this user', status: 'info', detail: 'min_isolation = "process", min_network = "none"' },
+      { check: 'limits of this user', status: 'info', detail: 'min_isolation = "process", min_network = "public"' },
     ])
     expect(section(await examine([]), 'Configuration')[0]).toMatchObject({ check: 'files', detail: 'none; the defaults hold' })
   })

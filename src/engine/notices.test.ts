@@ -1,26 +1,16 @@
 import { describe, expect, test } from 'bun:test'
+import { resolvedConfig } from '../../test/support/resolved-config.ts'
 import type { ResolvedConfig } from '../contract/config.ts'
 import { resolvePermissions } from '../policy/permissions.ts'
 import { noticesBefore } from './notices.ts'
 import type { WorkspaceChoice } from './workspace/describe.ts'
 
-const CONFIG: ResolvedConfig = {
-  sources: [],
-  warnings: [],
-  inertKeys: [],
-  laterKeys: [],
-  security: {},
-  commands: [],
-  minIsolation: 'process',
-  minNetwork: 'public',
-  environment: {},
-}
 const view = { mode: 'copy', hostPath: '/project', hidden: [], replaced: [], readOnly: [] } as const
 
 /** What is said, and the scopes that were asked about. `told` says what the user has heard before. */
 function notices(config: Partial<ResolvedConfig>, workspace: Partial<WorkspaceChoice> = {}, told = (_key: string) => false) {
   const scopes: string[] = []
-  const all = { ...CONFIG, security: { network: false }, ...config }
+  const all = resolvedConfig({ security: { network: false }, ...config })
   const request = { command: ['true'], cwd: '/cwd', env: {}, callerEnv: {} }
   const resolved = resolvePermissions(request, all, { totalMemoryBytes: 8 * 1024 ** 3, cores: 2 })
   const firstTime = (key: string, scope = ''): boolean => {

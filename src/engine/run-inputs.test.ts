@@ -1,20 +1,10 @@
 import { describe, expect, test } from 'bun:test'
+import { resolvedConfig } from '../../test/support/resolved-config.ts'
 import type { ResolvedConfig } from '../contract/config.ts'
 import type { RunRequest } from '../contract/run.ts'
 import { insideDirectory, sandboxEnvironment } from './run-inputs.ts'
 import type { WorkspaceChoice } from './workspace/describe.ts'
 
-const CONFIG: ResolvedConfig = {
-  sources: [],
-  warnings: [],
-  inertKeys: [],
-  laterKeys: [],
-  security: {},
-  commands: [],
-  minIsolation: 'process',
-  minNetwork: 'none',
-  environment: {},
-}
 const CALLER = {
   PATH: '/opt/bin:/bin',
   HOME: '/home/me',
@@ -30,7 +20,7 @@ const CALLER = {
 
 describe("the command's environment", () => {
   const environment = (parts: Partial<RunRequest>, config: Partial<ResolvedConfig> = {}, passEnv = false) =>
-    sandboxEnvironment({ command: ['true'], cwd: '/', env: {}, callerEnv: {}, ...parts }, { ...CONFIG, ...config }, passEnv)
+    sandboxEnvironment({ command: ['true'], cwd: '/', env: {}, callerEnv: {}, ...parts }, resolvedConfig(config), passEnv)
 
   test('has the terminal and locale of the caller and nothing else of theirs', () => {
     expect(environment({ callerEnv: CALLER })).toEqual({ TERM: 'xterm', LANG: 'de_DE.UTF-8', LC_ALL: 'C', LC_TIME: 'C' })

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'bun:test'
+import { resolvedConfig } from '../../test/support/resolved-config.ts'
 import type { ResolvedConfig } from '../contract/config.ts'
 import type { AuditEvent } from '../contract/events.ts'
 import { AppError } from '../contract/errors.ts'
@@ -9,17 +10,6 @@ import { createFakeDriver } from '../drivers/fake/index.ts'
 import { beginRun } from './begin-run.ts'
 import { run, type RunDeps } from './run.ts'
 
-const CONFIG: ResolvedConfig = {
-  sources: [],
-  warnings: [],
-  inertKeys: [],
-  laterKeys: [],
-  security: {},
-  commands: [],
-  minIsolation: 'process',
-  minNetwork: 'public',
-  environment: {},
-}
 const nothing = openSync('/dev/null', 'r+')
 afterAll(() => closeSync(nothing))
 
@@ -29,7 +19,7 @@ function engine(driver: Driver, config: Partial<ResolvedConfig> = {}, over: Part
   const notices: string[] = []
   const told = new Set<string>()
   const deps: RunDeps = {
-    loadConfig: async () => ({ ...CONFIG, ...config }),
+    loadConfig: async () => resolvedConfig(config),
     describeWorkspace: async () => ({ view: undefined, cwdInside: '/workspace' }),
     audit: { append: async (event) => void events.push(event) },
     machine: { totalMemoryBytes: 8 * 1024 ** 3, cores: 2 },

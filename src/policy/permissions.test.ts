@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { resolvedConfig } from '../../test/support/resolved-config.ts'
 import type { ResolvedConfig, SecurityOverrides } from '../contract/config.ts'
 import { COMPATIBILITY_MODES, PROFILE_NAMES } from '../contract/config.ts'
 import { isAppError } from '../contract/errors.ts'
@@ -15,18 +16,8 @@ const GIB = 1024 ** 3
 const machine = { totalMemoryBytes: 24 * GIB, cores: 4 }
 
 const request = (part: Partial<RunRequest> = {}): RunRequest => ({ command: ['true'], cwd: '/p', env: {}, callerEnv: {}, ...part })
-const config = (security: SecurityOverrides = {}, part: Partial<ResolvedConfig> = {}): ResolvedConfig => ({
-  sources: [],
-  warnings: [],
-  inertKeys: [],
-  laterKeys: [],
-  security,
-  commands: [],
-  minIsolation: 'process',
-  minNetwork: 'public',
-  environment: {},
-  ...part,
-})
+const config = (security: SecurityOverrides = {}, part: Partial<ResolvedConfig> = {}): ResolvedConfig =>
+  resolvedConfig({ security, ...part })
 
 /** What `action` failed with; fails the test when it did not. */
 function failure(action: () => unknown): { code: string; text: string } {
