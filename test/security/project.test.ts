@@ -133,12 +133,24 @@ describe('a hostile project', () => {
     })
 
     test('S27 keeps them also where the sandbox may not write to the folder', async () => {
-      const folder = project(world())
-      plant(world(), folder, { 'shared/.env': 'TOKEN=CANARY-shared\n', 'shared/note': 'fine\n' })
-      // Made by somebody else, as containers do; readable by all.
-      if (process.getuid?.() === 0) for (const path of ['shared', 'shared/.env']) chownSync(join(folder, path), 12, 12)
-      const { stdout } = await sh(world(), folder, 'cat shared/*; cat shared/.env')
-      expect(stdout).toBe('fine\n')
+      const { uid } = world().caller
+      // Made by somebody else, as containers do; of a group alone, as set-group folders do; with numbers that no id map has.
+      const owners =
+        process.getuid?.() === 0
+          ? ([
+              [12, 12],
+              [uid, 12],
+              [uid, 70_000],
+              [70_000, 70_000],
+            ] as const)
+          : ([[uid, uid]] as const)
+      for (const [user, group] of owners) {
+        const folder = project(world())
+        plant(world(), folder, { 'shared/.env': 'TOKEN=CANARY-shared\n', 'shared/note': 'fine\n' })
+        for (const path of ['shared', 'shared/.env']) chownSync(join(folder, path), user, group)
+        const { stdout } = await sh(world(), folder, 'cat shared/*; cat shared/.env')
+        expect(stdout).toBe('fine\n')
+      }
     })
   })
 

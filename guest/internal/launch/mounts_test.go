@@ -137,6 +137,79 @@ func TestASecretInAFolderThatCannotBeWrittenIsCovered(t *testing.T) {
 	}
 }
 
+// The kernel refuses to remove what has no number in the id map, and to change a folder that has none, each in its own words.
+func TestASecretOfAForeignGroupIsCovered(t *testing.T) {
+	for name, c := range map[string]struct {
+		foreign []string
+		refusal error
+	}{
+		"folder": {[]string{"shared"}, unix.EACCES},
+		"files":  {[]string{"shared/secret", "shared/config"}, unix.EOVERFLOW},
+		"both":   {[]string{"shared", "shared/secret", "shared/config"}, unix.EOVERFLOW},
+	} {
+		t.Run(name, func(t *testing.T) { coverWhatIsForeign(t, c.foreign, c.refusal) })
+	}
+}
+
+func coverWhatIsForeign(t *testing.T, foreign []string, refusal error) {
+	b, _, outside := stage(t)
+	put(t, outside+"/shared/secret", "key")
+	put(t, outside+"/shared/config", "token")
+	b.work.DropTo = &plan.Identity{UID: 54321, GID: 54321}
+	b.idRanges = []plan.IDRange{{Inside: 0, Outside: 54321, Count: 1}}
+	copied := false
+	inOwnMounts(t, func() {
+		for _, name := range foreign {
+			if err := os.Chown(outside+"/"+name, 0, 70_000); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		for _, mount := range []plan.Mount{
+			{Kind: "bind", Source: outside, Target: "lower", ReadOnly: true, Map: true, Exact: true},
+			{Kind: "tmpfs", Target: "run", Mode: 0o755},
+			{Kind: "dir", Target: "run/upper", Mode: 0o755, Owned: true},
+			{Kind: "dir", Target: "run/work", Mode: 0o755, Owned: true},
+			{Kind: "overlay", Target: "workspace", Lower: "lower", Upper: "run"},
+		} {
+			if err := b.apply(mount); err != nil {
+				t.Errorf("%s: %v", mount.Target, err)
+				return
+			}
+		}
+		workspace := b.stage + "/workspace/"
+		var facts unix.Statfs_t
+		if err := unix.Statfs(workspace, &facts); err != nil {
+			t.Error(err)
+			return
+		}
+		if copied = facts.Type != unix.OVERLAYFS_SUPER_MAGIC; copied {
+			return
+		}
+		if err := os.Remove(workspace + "shared/secret"); !errors.Is(err, refusal) {
+			t.Errorf("removing it by hand: %v", err)
+		}
+		for _, mount := range []plan.Mount{
+			{Kind: "remove", Within: "workspace", Target: "shared/secret", Optional: true},
+			{Kind: "file", Within: "workspace", Target: "shared/config", Data: "clean", Mode: 0o644, Owned: true, Optional: true},
+		} {
+			if err := b.apply(mount); err != nil {
+				t.Errorf("%s: %v", mount.Target, err)
+				return
+			}
+		}
+		if secret, config := readBack(t, workspace+"shared/secret"), readBack(t, workspace+"shared/config"); secret != "" || config != "clean" {
+			t.Errorf("shows %q and %q", secret, config)
+		}
+	})
+	if copied {
+		t.Skip("this system has no overlay with an id map, and a copy belongs to nobody else")
+	}
+	if readBack(t, outside+"/shared/secret") != "key" || readBack(t, outside+"/shared/config") != "token" {
+		t.Fatal("the host's own files changed")
+	}
+}
+
 func TestATmpfsHasItsSizeModeAndFlags(t *testing.T) {
 	b, _, _ := stage(t)
 	inOwnMounts(t, func() {
