@@ -43,10 +43,16 @@ describe('refused by name', () => {
     await expect(chooseDriver(name, PATHS)).rejects.toMatchObject({ code: 'backend_unknown' })
   })
 
-  test('a name that nobody has is unknown', async () => {
-    await expect(chooseDriver('namspace', PATHS)).rejects.toMatchObject({
+  test.each([
+    ['namspace', 'Use one of: namespace; did you mean namespace?'],
+    ['dokcer', 'Use one of: namespace; did you mean docker? It is not available yet.'],
+    ['hyperligt', 'Use one of: namespace; did you mean hyperlight? It is not available yet.'],
+    ['nothing-like-it', 'Use one of: namespace.'],
+  ])('%s is unknown, and the fix names what is there and what was meant', async (name, fix) => {
+    await expect(chooseDriver(name, PATHS)).rejects.toMatchObject({
       code: 'backend_unknown',
-      message: 'there is no backend "namspace"',
+      message: `there is no backend "${name}"`,
+      fix,
     })
   })
 })

@@ -57,7 +57,7 @@ export async function chooseDriver(name: string | undefined, paths: Paths): Prom
   }
   const entry = ENTRIES.find((candidate) => candidate.name === name || candidate.aliases?.includes(name) === true)
   if (entry === undefined) {
-    throw new AppError('backend_unknown', `there is no backend "${name}"`)
+    throw await unknownBackend(name)
   }
   if (entry.create === undefined) {
     throw new AppError(
@@ -69,4 +69,17 @@ export async function chooseDriver(name: string | undefined, paths: Paths): Prom
     )
   }
   return entry.create(paths)
+}
+
+/** Suggests from every name there is: who means docker shall not be led to another backend. */
+async function unknownBackend(name: string): Promise<AppError> {
+  const { nearest } = await import('../lib/nearest.ts')
+  const guess = nearest(
+    name,
+    ENTRIES.flatMap((entry) => [entry.name, ...(entry.aliases ?? [])]),
+  )
+  const names = availableBackends()
+  const later = guess !== undefined && !names.includes(guess)
+  const meant = guess === undefined ? '.' : `; did you mean ${guess}?${later ? ' It is not available yet.' : ''}`
+  return new AppError('backend_unknown', `there is no backend "${name}"`, { fix: `Use one of: ${names.join(', ')}${meant}` })
 }
