@@ -20,6 +20,8 @@ export interface CommandSpec {
   readonly examples: readonly { readonly command: string; readonly note: string }[]
   /** Flags of the earlier product that are refused by name. */
   readonly laterFlags?: readonly LaterFlag[]
+  /** Flags that people know from elsewhere, refused with what to do instead. They win over `-abc` read as joined flags. */
+  readonly foreignFlags?: readonly ForeignFlag[]
 }
 
 export interface FlagSpec {
@@ -62,6 +64,13 @@ export interface LaterFlag {
   readonly short?: string
   /** What to know or do meanwhile, one sentence. */
   readonly note?: string
+}
+
+export interface ForeignFlag {
+  /** As typed, dashes included. */
+  readonly shown: readonly string[]
+  /** What to know, a clause behind `-x: `, ended by a full stop. */
+  readonly hint: string
 }
 
 /** A command and what it does. */

@@ -66,6 +66,7 @@ class Parser {
       }
       if (isFlag(word)) {
         this.#next++
+        this.#refuseForeign(word)
         if (word.startsWith('--')) this.#long(word.slice(2))
         else this.#shorts(word.slice(1))
         continue
@@ -77,6 +78,12 @@ class Parser {
     for (; this.#next < this.#argv.length; this.#next++) this.#positionals.push(this.#argv[this.#next]!)
     if (!this.#flags.has('help')) this.#checkPositionals()
     return new ParsedArguments(this.#flags, this.#positionals)
+  }
+
+  #refuseForeign(word: string): void {
+    const typed = word.split('=', 1)[0]!
+    const foreign = this.#spec.foreignFlags?.find((flag) => flag.shown.includes(typed))
+    if (foreign !== undefined) throw usageError(this.#spec, `${typed}: ${foreign.hint}`)
   }
 
   #long(text: string): void {

@@ -91,6 +91,23 @@ describe('bad input is refused with the flag, the value and the accepted form', 
     })
   }
 
+  test.each(['-it', '-ti', '-t', '--tty', '--interactive', '--interactive=true'])('%s is answered with what to do instead', (flag) => {
+    expect(failure([flag, 'bash'])).toMatch(/^usage: -[-a-z]+: leave it out: on a terminal the command gets one by itself, and -i is short/)
+  })
+
+  test('--rm and -v are answered with what to do instead', () => {
+    expect(failure(['--rm', 'bash'])).toBe('usage: --rm: leave it out: every sandbox is removed when its command ends.')
+    expect(failure(['-v', '/a:/b', 'bash'])).toBe('not_available_yet: -v (--volume) is not available yet.')
+    expect(failure(['-v/a:/b', 'bash'])).toBe('not_available_yet: -v (--volume) is not available yet.')
+  })
+
+  test('the command keeps flags of these names, and -i takes its value as ever', () => {
+    expect(parse(['-ihost', 'docker', 'run', '--rm', '-it', '-v', 'x']).request).toMatchObject({
+      image: 'host',
+      command: ['docker', 'run', '--rm', '-it', '-v', 'x'],
+    })
+  })
+
   test('a relative --config in a directory that is gone names the directory as the problem', () => {
     expect(failure(['-c', 'a.toml', 'x'], { cwd: undefined })).toMatch(/^workspace_unavailable: .*no longer exists/)
     expect(parse(['-c', '/a.toml', 'x'], { cwd: undefined }).request).toMatchObject({ configPath: '/a.toml', cwd: undefined })

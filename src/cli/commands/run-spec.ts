@@ -77,9 +77,17 @@ export const RUN_SPEC: CommandSpec = {
     { name: 'secret', short: 'S' },
     { name: 'secret-file' },
     { name: 'placeholder-secrets' },
-    { name: 'volume', note: 'Leave it out; --workspace mount shows the project read-write.' },
+    { name: 'volume', short: 'v', note: 'Leave it out; --workspace mount shows the project read-write.' },
     { name: 'receipt' },
     { name: 'build' },
     { name: 'network', note: 'Leave it out; for now every sandbox runs without network.' },
+  ],
+  // What fingers know from docker.
+  foreignFlags: [
+    {
+      shown: ['-it', '-ti', '-t', '--tty', '--interactive'],
+      hint: 'leave it out: on a terminal the command gets one by itself, and -i is short for --image.',
+    },
+    { shown: ['--rm'], hint: 'leave it out: every sandbox is removed when its command ends.' },
   ],
 }
