@@ -7,8 +7,7 @@ import type { RunIo } from '../contract/run.ts'
  *
  * A driver is a folder beside this file. It imports `contract`, `lib`, `policy` and `drivers/shared`, never another
  * driver, the engine or the store. Its life: `probe` tells whether it works here; `runOnce` isolates one command and
- * leaves nothing behind; `recover` repairs what a crash of ours left. The verbs for sandboxes that stay (create,
- * start, stop, destroy, connect) join this interface with the guest agent.
+ * leaves nothing behind; `recover` repairs what a crash of ours left. `sandboxes` are the verbs for sandboxes that stay.
  */
 export interface Driver {
   /** The name a user gives with `--backend`. */
@@ -40,6 +39,98 @@ export interface Driver {
    * Idempotent; resolves with the number of runs cleaned.
    */
   recover(signal: AbortSignal): Promise<number>
+
+  /** Sandboxes that stay; undefined = this driver has only single runs. */
+  readonly sandboxes?: SandboxVerbs
+}
+
+/**
+ * The life of a sandbox that stays. Every verb may be repeated, also after a crash in the middle of it, and is called for one sandbox by one
+ * caller at a time. The engine saves the handle before and after each; a handle of an older `version` is still understood.
+ */
+export interface SandboxVerbs {
+  /** The handle a sandbox will have, before anything of it exists, so that it can be saved first. Pure. */
+  plan(spec: SandboxSpec): SandboxHandle
+
+  /**
+   * Makes what lasts: folders, the private copy of the project. Starts nothing. Repeating it finishes what is missing.
+   * Errors: `sandbox_start_failed`, `disk_full`, `not_available_yet` (an image this driver cannot use), `canceled`.
+   */
+  create(handle: SandboxHandle, spec: SandboxSpec, signal: AbortSignal): Promise<SandboxHandle>
+
+  /**
+   * Starts it and resolves when its agent answers. Starting one that runs resolves with its handle.
+   * Errors: those of `create`, `backend_unavailable`.
+   */
+  start(handle: SandboxHandle, spec: SandboxSpec, signal: AbortSignal): Promise<SandboxHandle>
+
+  /** Ends every process of it, after `graceMs` by force, and keeps its files. Resolves also when it does not run. */
+  stop(handle: SandboxHandle, graceMs: number, signal: AbortSignal): Promise<SandboxHandle>
+
+  /** Removes every trace, running or not. Resolves also when it is gone already; never throws `sandbox_not_found`. */
+  destroy(handle: SandboxHandle, signal: AbortSignal): Promise<void>
+
+  /** Where the guest protocol is spoken. Errors: `sandbox_not_running`. */
+  connect(handle: SandboxHandle): GuestAddress
+
+  /** What is true of it now, whatever happened meanwhile: crash, reboot, a pid that belongs to somebody else. Never throws. */
+  inspect(handle: SandboxHandle, signal: AbortSignal): Promise<'running' | 'stopped' | 'gone'>
+
+  /** Removes what belongs to sandboxes that are not among `known`; resolves with how many. For a start after a crash. */
+  sweep(known: ReadonlySet<string>, signal: AbortSignal): Promise<number>
+
+  /** Changes limits of a running sandbox in place. Errors: `not_available_yet` where limits cannot be changed. */
+  readonly resize?: (handle: SandboxHandle, limits: ResourceLimits, signal: AbortSignal) => Promise<void>
+
+  /** What a running sandbox uses now; undefined fields where this machine cannot tell. */
+  usage(handle: SandboxHandle): SandboxUsage
+}
+
+/** Everything a driver needs for a sandbox that stays; resolved, nothing left to default. Saved with the sandbox. */
+export interface SandboxSpec {
+  /** UUID; names folders and control groups. */
+  readonly id: string
+  /** The name people use; becomes the host name inside. */
+  readonly name: string
+  /** `host` or an image reference. */
+  readonly image: string
+  /** Copied at create; not looked at again. Undefined: an empty workspace. */
+  readonly workspace: WorkspaceView | undefined
+  readonly permissions: Permissions
+  /** The caller's PATH, for drivers with a host root. */
+  readonly callerPath: string
+}
+
+/** What a driver must remember of a sandbox. JSON; `state` is the driver's own business. */
+export interface SandboxHandle {
+  readonly driver: string
+  /** Of `state`. */
+  readonly version: number
+  readonly id: string
+  readonly state: Readonly<Record<string, unknown>>
+  /** What every command in it gets, set by `create`: search path, home, and the directory to start in. */
+  readonly guest?: { readonly env: Readonly<Record<string, string>>; readonly cwd: string }
+  /** Weaknesses the user should know, one sentence each. */
+  readonly notices?: readonly string[]
+}
+
+/** The address of a stream that speaks the guest protocol. */
+export interface GuestAddress {
+  readonly socketPath: string
+}
+export interface ResourceLimits {
+  readonly memoryBytes: number
+  /** Cores; undefined = all. */
+  readonly cpus: number | undefined
+  readonly pids: number
+}
+export interface SandboxUsage {
+  readonly memoryBytes?: number
+  readonly memoryPeakBytes?: number
+  readonly cpuMs?: number
+  readonly processes?: number
+  /** Commands killed at the memory limit since the start. */
+  readonly oomKills?: number
 }
 
 /** What is known of a run before everything is decided. */

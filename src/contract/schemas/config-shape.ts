@@ -63,6 +63,12 @@ type KeyValue<K> = K extends { readonly shape: infer S } ? ValueOf<S> : never
 /** Names that can stand on the left of `NAME=value` in every shell. */
 export const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 
+/** The longest `NAME=value`, in bytes: the kernel gives a program no string of more than 128 KiB with its end mark. */
+export const LONGEST_VARIABLE_BYTES = 128 * 1024 - 1
+
+/** Bytes of `NAME=value`. */
+export const variableBytes = (name: string, value: unknown): number => Buffer.byteLength(`${name}=${String(value)}`)
+
 export const text = { kind: 'text' } as const
 export const flag = { kind: 'flag' } as const
 export const number = { kind: 'number' } as const

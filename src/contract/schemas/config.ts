@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { CONFIG_SHAPE } from './config-keys.ts'
 import type { ConfigFile } from './config-keys.ts'
-import { VARIABLE_NAME } from './config-shape.ts'
+import { LONGEST_VARIABLE_BYTES, VARIABLE_NAME, variableBytes } from './config-shape.ts'
 import type { Shape } from './config-shape.ts'
 
 /**
@@ -27,7 +27,7 @@ function schemaOf(shape: Shape): z.ZodType {
     case 'list':
       return z.array(schemaOf(shape.of))
     case 'map':
-      return z.record(shape.name === 'variable' ? z.string().regex(VARIABLE_NAME) : z.string(), schemaOf(shape.of))
+      return shape.name === 'variable' ? variables(shape.of) : z.record(z.string(), schemaOf(shape.of))
     case 'table':
       return z.looseObject(
         Object.fromEntries(
@@ -41,4 +41,13 @@ function schemaOf(shape: Shape): z.ZodType {
     case 'either':
       return z.union(shape.shapes.map(schemaOf))
   }
+}
+
+function variables(values: Shape): z.ZodType {
+  return z
+    .record(z.string().regex(VARIABLE_NAME), schemaOf(values))
+    .refine(
+      (record) => Object.entries(record).every(([name, value]) => variableBytes(name, value) <= LONGEST_VARIABLE_BYTES),
+      'a variable must be shorter than 128 KiB, name and value together',
+    )
 }
