@@ -74,7 +74,11 @@ describe('a run that did not start', () => {
     [{ error: 'exec', step: '/bin/tool', errno: EACCES }, 'command_not_executable', /permission denied/],
     [{ error: 'exec', step: '/bin/tool', errno: 21 }, 'command_not_executable', /is a directory/],
     [{ error: 'exec', step: '/bin/tool', errno: 8 }, 'command_not_executable', /neither a program/],
-    [{ error: 'exec', step: '/bin/tool', errno: 7, detail: 'argument list too long' }, 'command_not_executable', /argument list too long/],
+    [
+      { error: 'exec', step: '/bin/tool', errno: 7, detail: 'argument list too long' },
+      'command_not_executable',
+      /^tool: arguments and variables are too large \(\d+ B\): the kernel gives a program about 2 MiB, and 128 KiB in one of them$/,
+    ],
     [{ error: 'launch', step: 'overlay workspace', errno: 28, detail: 'no space left on device' }, 'disk_full', /overlay workspace/],
     [
       { error: 'launch', step: 'pivot root', errno: 22, detail: 'invalid argument' },

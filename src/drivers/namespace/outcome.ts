@@ -1,8 +1,10 @@
 import { AppError } from '../../contract/errors.ts'
+import { formatByteSize } from '../../lib/byte-size.ts'
 import type { RunOutcome, RunSpec } from '../driver.ts'
 import type { StatusLine } from './plan.ts'
 
 const ENOENT = 2
+const E2BIG = 7
 const ENOEXEC = 8
 const EACCES = 13
 const ENOTDIR = 20
@@ -49,7 +51,7 @@ function startError(line: StatusLine, spec: RunSpec): AppError {
     case 'lookup':
       return new AppError('command_not_found', name.includes('/') ? `${name}: no such file in the sandbox` : `${name}: command not found`)
     case 'exec':
-      return execError(line, name, detail)
+      return line.errno === E2BIG ? tooLarge(spec) : execError(line, name, detail)
     default:
       if (line.step === 'user namespace') return noUserNamespaces(detail)
       if (line.errno === ENOSPC) return new AppError('disk_full', `no space left while preparing the sandbox (${line.step})`)
@@ -62,6 +64,19 @@ function noUserNamespaces(detail: string): AppError {
   return new AppError('sandbox_start_failed', `this system does not let you make user namespaces (${detail})`, {
     fix: 'Allow them, for example with `sudo sysctl user.max_user_namespaces=15000`, or run as root; `agentkernel doctor` tells more.',
   })
+}
+
+/** Each string may have 128 KiB, and all of them a quarter of the stack; a variable that is too long was refused before. */
+function tooLarge({ command, env }: RunSpec): AppError {
+  const bytes = [...command, ...Object.entries(env).map((pair) => pair.join('='))].reduce(
+    (sum, text) => sum + Buffer.byteLength(text) + 1,
+    0,
+  )
+  return new AppError(
+    'command_not_executable',
+    `${command[0]}: arguments and variables are too large (${formatByteSize(bytes)}): the kernel gives a program about 2 MiB, and 128 KiB in one of them`,
+    { fix: 'Pass large values in a file of the project, or on standard input.' },
+  )
 }
 
 function execError(line: StatusLine, name: string, detail: string): AppError {

@@ -1,4 +1,4 @@
-import { VARIABLE_NAME } from '../../contract/schemas/config-shape.ts'
+import { LONGEST_VARIABLE_BYTES, VARIABLE_NAME, variableBytes } from '../../contract/schemas/config-shape.ts'
 import type { Shape, TableKeys } from '../../contract/schemas/config-shape.ts'
 import type { KeyPath } from './locate-key.ts'
 
@@ -6,6 +6,8 @@ import type { KeyPath } from './locate-key.ts'
 export type Issue =
   | { readonly kind: 'wrong'; readonly path: KeyPath; readonly expected: string; readonly found: unknown }
   | { readonly kind: 'missing'; readonly path: KeyPath; readonly expected: string }
+  /** A variable that no program can be given. `bytes` are those of name and value. */
+  | { readonly kind: 'long'; readonly path: KeyPath; readonly bytes: number }
   | { readonly kind: 'unknown'; readonly path: KeyPath; readonly known: TableKeys }
 
 /** Compares a parsed file with a shape and returns everything that differs, in the order of the file. */
@@ -28,16 +30,9 @@ function check(value: unknown, shape: Shape, path: KeyPath, issues: Issue[]): vo
       break
     case 'map':
       for (const [name, item] of Object.entries(value as object)) {
-        if (shape.name === 'variable' && !VARIABLE_NAME.test(name)) {
-          issues.push({
-            kind: 'wrong',
-            path: [...path, name],
-            expected: 'the name of an environment variable (letters, digits and _)',
-            found: name,
-          })
-        } else {
-          check(item, shape.of, [...path, name], issues)
-        }
+        const bad = shape.name === 'variable' ? badVariable(name, item, [...path, name]) : undefined
+        if (bad === undefined) check(item, shape.of, [...path, name], issues)
+        else issues.push(bad)
       }
       break
     case 'table':
@@ -52,6 +47,14 @@ function check(value: unknown, shape: Shape, path: KeyPath, issues: Issue[]): vo
       // The others have nothing inside that could be wrong.
       break
   }
+}
+
+function badVariable(name: string, value: unknown, path: KeyPath): Issue | undefined {
+  if (!VARIABLE_NAME.test(name)) {
+    return { kind: 'wrong', path, expected: 'the name of an environment variable (letters, digits and _)', found: name }
+  }
+  const bytes = typeof value === 'string' ? variableBytes(name, value) : 0
+  return bytes > LONGEST_VARIABLE_BYTES ? { kind: 'long', path, bytes } : undefined
 }
 
 function checkTable(value: object, keys: TableKeys, path: KeyPath, issues: Issue[]): void {

@@ -1,4 +1,5 @@
 import { CONFIG_SHAPE } from '../../contract/schemas/config-keys.ts'
+import { LONGEST_VARIABLE_BYTES } from '../../contract/schemas/config-shape.ts'
 import type { TableKeys } from '../../contract/schemas/config-shape.ts'
 import { nearest } from '../../lib/nearest.ts'
 import type { Issue } from './check.ts'
@@ -21,6 +22,8 @@ function sentence(issue: Issue): string {
       return `${key}: expected ${issue.expected}, found ${describeValue(issue.found)}`
     case 'missing':
       return `${key}: missing; expected ${issue.expected}`
+    case 'long':
+      return `${key}: is ${issue.bytes} bytes long with its name; the kernel gives a program at most ${LONGEST_VARIABLE_BYTES} (128 KiB)`
     case 'unknown': {
       const suggestion = suggest(issue.path, issue.known)
       // A key with a quoted part is already safe and readable as it is.

@@ -47,6 +47,11 @@ describe('a wrong value is told with file, line, key, what was expected and what
       `${FILE}:2: environment."A B": expected the name of an environment variable (letters, digits and _), found "A B"`,
     ],
     [
+      'variable that no program can be given',
+      `[environment]\nSHORT = "ä"\nBIG = "${'ä'.repeat(450_000)}"`,
+      `${FILE}:3: environment.BIG: is 900004 bytes long with its name; the kernel gives a program at most 131071 (128 KiB)`,
+    ],
+    [
       'NUL in a value',
       '[environment]\nA = "b\\u0000"',
       `${FILE}:2: environment.A: expected text or a number or true or false, found "b\\u0000"`,

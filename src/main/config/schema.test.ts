@@ -24,6 +24,7 @@ const ODD: readonly unknown[] = [
   { a: 'b' },
   { 'a b': 'c' },
   { host: 'x' },
+  { A: 'x'.repeat(128 * 1024) },
 ]
 
 /** Mostly values that a shape accepts, with odd ones in between. */
@@ -58,6 +59,15 @@ function goodValuesOf(shape: Shape): fc.Arbitrary<unknown> {
       return fc.oneof(...shape.shapes.map(valuesOf))
   }
 }
+
+test.each([
+  ['the longest', 131_069, true],
+  ['longer than any', 131_070, false],
+])('%s variable that a program can be given', (_, length, accepted) => {
+  const document = { environment: { V: 'x'.repeat(length) } }
+  expect(checkShape(document, CONFIG_SHAPE).length === 0).toBe(accepted)
+  expect(ConfigFileSchema.safeParse(document).success).toBe(accepted)
+})
 
 test('the zod schema and the checker of config files accept the same documents', () => {
   const outcomes = { accepted: 0, refused: 0 }
