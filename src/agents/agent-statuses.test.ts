@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createReadStream } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AgentStatus } from '../contract/reports.ts'
@@ -116,6 +116,34 @@ describe('agentStatuses', () => {
     const env = await readFile(join(bin, 'env'), 'utf8')
     expect(env).toContain('HOME=/home/x\n')
     expect(env).not.toMatch(/API_KEY|GONE/)
+  })
+
+  test('never starts a program of the project, however it is reached', async () => {
+    const started = join(bin, 'started')
+    const script = `#!/bin/sh\necho 6.6.6 >>"${started}"\n`
+    const project = join(await realpath(bin), 'project')
+    await mkdir(join(project, 'bin'), { recursive: true })
+    for (const folder of ['host', 'elsewhere']) await mkdir(join(bin, folder))
+    await fake('project/bin/claude', script)
+    await fake('elsewhere/claude', script)
+    // Folders and files of the host that lead in, one of the project that leads out, and one that goes in and out again.
+    await symlink(join(project, 'bin'), join(bin, 'in'))
+    await symlink('../project/bin/claude', join(bin, 'host/claude'))
+    await symlink(join(bin, 'elsewhere'), join(project, 'out'))
+    await symlink(join(project, 'out'), join(bin, 'through'))
+    const entries = [`${project}/bin`, `${project}/bin/../bin/`, ...['in', 'host', 'project/out', 'through'].map((name) => join(bin, name))]
+    for (const path of entries) expect([path, (await statuses({ path, project }))['claude']?.installed]).toEqual([path, false])
+    // Nor does a program of the host take its interpreter from there.
+    await fake('project/bin/tool', script)
+    await mkdir(join(bin, 'env'))
+    await writeFile(join(bin, 'env/claude'), '#!/usr/bin/env tool\n', { mode: 0o755 })
+    const path = [...entries, join(bin, 'env'), '/usr/bin', '/bin'].join(':')
+    expect((await statuses({ path, project }))['claude']?.installed).toBe(false)
+    expect(await Bun.file(started).exists()).toBe(false)
+    // What lies behind is found, also where its name only begins like the project's.
+    await mkdir(`${project}-two`)
+    await fake('project-two/claude', '#!/bin/sh\necho 1.0.0\n')
+    expect((await statuses({ path: [...entries, `${project}-two`].join(':'), project }))['claude']?.version).toBe('1.0.0')
   })
 
   test('looks in absolute directories only, in order', async () => {

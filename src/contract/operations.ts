@@ -39,7 +39,11 @@ export const OPERATIONS = {
     input: z.object({ cwd: z.string().startsWith('/').optional() }),
     http: { method: 'GET', path: '/doctor' },
   },
-  agents: { summary: 'List coding agents and whether they are installed', input: nothing, http: { method: 'GET', path: '/agents' } },
+  agents: {
+    summary: 'List coding agents and whether they are installed',
+    input: z.object({ cwd: z.string().startsWith('/').optional() }),
+    http: { method: 'GET', path: '/agents' },
+  },
   auditPath: { summary: 'Name the audit log', input: nothing },
   auditList: {
     summary: 'Read the audit log',
@@ -62,7 +66,8 @@ export const OPERATIONS = {
 export interface Operations {
   readonly run: (request: RunRequest, io: RunIo, signal: AbortSignal) => Promise<RunResult>
   readonly doctor: (input: { readonly cwd: string | undefined }, signal: AbortSignal) => Promise<DoctorReport>
-  readonly agents: (signal: AbortSignal) => Promise<readonly AgentStatus[]>
+  /** Programs of the project that `cwd` is in are never started. */
+  readonly agents: (input: { readonly cwd: string | undefined }, signal: AbortSignal) => Promise<readonly AgentStatus[]>
   readonly auditPath: () => string
   /** The newest `last` records (all when undefined), oldest first, optionally of one sandbox. */
   readonly auditList: (input: { readonly sandbox?: string; readonly last?: number }) => Promise<AuditListing>

@@ -34,15 +34,19 @@ const ownFolders = (paths: Paths): string[] => [paths.dataDir, paths.configDir, 
 
 /** All configuration for a request, merged. Errors: `config_invalid`, `config_not_found`. */
 export async function loadRunConfig(request: Pick<RunRequest, 'cwd' | 'configPath'>, paths: Paths): Promise<ResolvedConfig> {
-  const { cwd } = request
-  const project = cwd === undefined ? undefined : findProjectRoot({ cwd, home: paths.home, dataDirs: ownFolders(paths), uid: userId() })
   return readConfig({
     cwd: request.cwd,
     ...(request.configPath === undefined ? {} : { explicitPath: request.configPath }),
-    projectRoot: project?.root,
+    projectRoot: projectRootOf(request.cwd, paths),
     userConfigPath: join(paths.configDir, 'config.toml'),
     trust: createTrustStore(join(paths.configDir, 'trust.json'), () => new Date()),
   })
+}
+
+/** The project that `cwd` is in, absolute and without symlinks; undefined when it is in none. */
+export function projectRootOf(cwd: string | undefined, paths: Paths): string | undefined {
+  if (cwd === undefined) return undefined
+  return findProjectRoot({ cwd, home: paths.home, dataDirs: ownFolders(paths), uid: userId() }).root
 }
 
 /** The audit log, opened at its first record. `AGENTKERNEL_AUDIT=0` keeps none. */

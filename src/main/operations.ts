@@ -39,9 +39,9 @@ export function createOperations(paths: Paths, env: Environment): Operations {
         signal,
       })
     },
-    agents: async (signal) => {
-      const { agentStatuses } = await import('../agents/agent-statuses.ts')
-      return agentStatuses({ env, path: env['PATH'] ?? '', signal })
+    agents: async ({ cwd }, signal) => {
+      const [{ agentStatuses }, { projectRootOf }] = await Promise.all([import('../agents/agent-statuses.ts'), engine()])
+      return agentStatuses({ env, path: env['PATH'] ?? '', project: projectRootOf(cwd, paths), signal })
     },
     auditPath: () => auditPath,
     auditList: async (input) => (await import('../store/audit/list.ts')).listAudit(auditPath, input),

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { User } from './kit.ts'
 
@@ -46,6 +46,20 @@ describe('in a fresh home', () => {
   test('agents lists them', async () => {
     expect((await user.agentkernel(['agents'])).stdout).toContain('claude')
     expect(JSON.stringify(await json(['agents', '--json']))).toContain('claude')
+  })
+
+  test('agents starts no program of the project that PATH names', async () => {
+    const bin = join(user.project, 'node_modules/.bin')
+    const started = join(user.home, 'started')
+    mkdirSync(bin, { recursive: true })
+    writeFileSync(join(bin, 'claude'), `#!/bin/sh\ntouch '${started}'\necho 1.0.0\n`, { mode: 0o755 })
+    const env = { PATH: `${bin}:${user.env['PATH']}` }
+    expect((await user.agentkernel(['agents'], { env })).code).toBe(0)
+    expect(existsSync(started)).toBe(false)
+    // Elsewhere the same entry is the user's own.
+    expect((await user.agentkernel(['agents'], { env, cwd: user.home })).code).toBe(0)
+    expect(existsSync(started)).toBe(true)
+    rmSync(join(user.project, 'node_modules'), { recursive: true })
   })
 
   test('init writes a config that run accepts, and does not overwrite it', async () => {

@@ -20,7 +20,7 @@ export const agents: Command = {
   family: 'plain',
   async execute(args, context) {
     const operations = await context.operations()
-    const found = await operations.agents(new AbortController().signal)
+    const found = await operations.agents({ cwd: context.cwd }, new AbortController().signal)
     if (args.has('json')) context.stdout.write(`${printableJson(found, 2)}\n`)
     else context.stdout.write(table(found, styleFor(context.stdout, context.env)))
     return 0
