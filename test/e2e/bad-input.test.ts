@@ -15,6 +15,7 @@ describe('config files', () => {
     huge: ['# long\n'.repeat(300_000), /too large/],
     binary: [Buffer.from([0, 1, 2, 255, 254]), /not a text file/],
     'with a value of the wrong type': ['[security]\nprofile = 7\n', /agentkernel\.toml:2/],
+    'with a variable that no program can be given': [`[environment]\nBIG = "${'x'.repeat(900_000)}"\n`, /:2: environment\.BIG: .*128 KiB/],
   }
   for (const [name, [content, sentence]] of Object.entries(table)) {
     test(name, async () => {

@@ -134,14 +134,19 @@ describe('the project inside', () => {
     expect((await user.agentkernel(['run', '--workspace', 'none', 'ls', '-A'], { cwd: app })).stdout).toBe('')
   })
 
-  test('a linked work tree is a project', async () => {
+  test('a linked work tree is a project, whose git folder stays outside', async () => {
     const app = folder('main-tree')
     git(app, 'init')
     git(app, 'add', '.')
     git(app, 'commit', '-m', 'first')
     git(app, 'worktree', 'add', join(user.home, 'linked'))
     mkdirSync(join(user.home, 'linked/sub'))
-    expect((await user.agentkernel(['run', 'cat', '../file.txt'], { cwd: join(user.home, 'linked/sub') })).stdout).toBe('content\n')
+    const cwd = join(user.home, 'linked/sub')
+    expect((await user.agentkernel(['run', 'cat', '../file.txt'], { cwd })).stdout).toBe('content\n')
+    for (const mode of ['copy', 'mount']) {
+      const { code, stderr } = await user.agentkernel(['run', '-q', '--workspace', mode, 'git', 'status'], { cwd })
+      expect({ code, stderr }).toEqual({ code: 128, stderr: expect.stringContaining('not a git repository') })
+    }
   })
 })
 
