@@ -15,10 +15,14 @@ export const MAX_PAYLOAD_BYTES = 2_097_152
 export const MAX_JSON_BYTES = 65_536
 /** Largest content of one DATA frame, without its channel. */
 export const MAX_DATA_BYTES = 65_536
-/** Credit of each direction of a new stream, in bytes. */
+/** Credit of each direction of a new stream, in bytes. DATA uses it, and so do EVENTs of the one who serves. */
 export const INITIAL_CREDIT_BYTES = 262_144
+/** What a receiver has passed on is given back at the latest when it is this much, in bytes. */
+export const CREDIT_BATCH_BYTES = 131_072
 /** Most outstanding credit, in bytes. */
 export const MAX_CREDIT_BYTES = 16_777_216
+/** Most of the opener's EVENTs that may wait in a stream, in bytes; they use no credit. */
+export const MAX_WAITING_EVENT_BYTES = 65_536
 /** Streams open at once in a connection. */
 export const MAX_STREAMS = 256
 
