@@ -1,9 +1,10 @@
 // Command agentkernel-guest is the small static program on both sides of a sandbox's wall.
 //
 //	agentkernel-guest launch-as-root|launch-as-user   on the host: cgroups, mounts, id map, then becomes bubblewrap
+//	agentkernel-guest scope [try]                     on the host: a place for control groups, from the user's systemd
 //	agentkernel-guest init                            in the sandbox: process 1, starts the command and reports how it ended
 //
-// Both take everything they need from descriptors, so that neither an argument list nor an environment shows it.
+// Those that run commands take everything they need from descriptors, so that neither an argument list nor an environment shows it.
 package main
 
 import (
@@ -12,6 +13,7 @@ import (
 
 	"agentkernel/guest/internal/launch"
 	"agentkernel/guest/internal/pidone"
+	"agentkernel/guest/internal/scope"
 )
 
 func init() {
@@ -30,9 +32,13 @@ func main() {
 	case "launch-as-user":
 		os.Exit(launch.Main(false))
 	case launch.StageTwo:
-		os.Exit(launch.MainInUserNamespace())
+		os.Exit(launch.MainInUserNamespace(os.Args[2:]))
 	case "init":
 		os.Exit(pidone.Main())
+	case "scope":
+		os.Exit(scope.Main(os.Args[2:]))
+	case scope.KeeperMode:
+		os.Exit(scope.KeeperMain())
 	default:
 		os.Stderr.WriteString("agentkernel-guest is started by agentkernel; run `agentkernel --help`\n")
 		os.Exit(2)

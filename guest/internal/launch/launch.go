@@ -6,6 +6,7 @@
 package launch
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -32,11 +33,11 @@ func Main(asRoot bool) int {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return status.Fail("launch", "mount namespace", err)
 	}
-	return build(true)
+	return build(true, joinCgroups)
 }
 
-// build makes the mounts, gives up what privileges we have and becomes bubblewrap.
-func build(asRoot bool) int {
+// build makes the mounts, joins the run's control groups, gives up what privileges we have and becomes bubblewrap.
+func build(asRoot bool, join func(files []string) error) int {
 	var prologue plan.Prologue
 	if err := plan.Read(&prologue); err != nil {
 		return refuse("prologue", err)
@@ -52,7 +53,7 @@ func build(asRoot bool) int {
 	if asRoot && work.DropTo == nil {
 		return status.Fail("launch", "drop root", errors.New("no identity to drop to"))
 	}
-	if err := joinCgroups(work.CgroupProcs); err != nil {
+	if err := joinOrLimit(&work, join); err != nil {
 		return status.Fail("launch", "cgroup", err)
 	}
 	if step, err := b.finish(&work); err != nil {
@@ -90,6 +91,36 @@ func dropPrivileges(work *plan.Plan) (string, error) {
 // down to process 1 survives.
 func dieWithParent() error {
 	return unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
+}
+
+// joinOrLimit joins the groups. Where the plan allows for a refusal, limits of each process take their place.
+func joinOrLimit(work *plan.Plan, join func(files []string) error) error {
+	if len(work.CgroupProcs) == 0 {
+		return nil
+	}
+	err := join(work.CgroupProcs)
+	if err == nil || len(work.FallbackLimits) == 0 {
+		return err
+	}
+	if err := limitInstead(work); err != nil {
+		return err
+	}
+	status.Send(status.Line{Ungrouped: true, Detail: err.Error()})
+	return nil
+}
+
+// limitInstead puts the fallback limits into the orders of process 1.
+func limitInstead(work *plan.Plan) error {
+	var spec map[string]json.RawMessage
+	if err := json.Unmarshal(work.Spec, &spec); err != nil {
+		return err
+	}
+	spec["limits"] = work.FallbackLimits
+	changed, err := json.Marshal(spec)
+	if err == nil {
+		work.Spec = changed
+	}
+	return err
 }
 
 func joinCgroups(files []string) error {

@@ -3,11 +3,13 @@ package launch
 import (
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"agentkernel/guest/internal/plan"
+	"agentkernel/guest/internal/scope"
 	"agentkernel/guest/internal/status"
 )
 
@@ -18,9 +20,16 @@ const StageTwo = "launch-in-user-namespace"
 // mount, and waits for it. A Go program cannot enter a user namespace itself: it has several threads.
 func enterUserNamespace() int {
 	uid, gid := os.Getuid(), os.Getgid()
-	child, err := syscall.ForkExec("/proc/self/exe", []string{"agentkernel-guest", StageTwo}, &syscall.ProcAttr{
+	args := []string{"agentkernel-guest", StageTwo}
+	files := []uintptr{0, 1, 2, plan.ControlFD, status.FD}
+	handover := scope.NewHandover(uid)
+	if handover != nil {
+		args = append(args, strconv.Itoa(len(files)))
+		files = append(files, handover.Descriptor())
+	}
+	child, err := syscall.ForkExec("/proc/self/exe", args, &syscall.ProcAttr{
 		Env:   []string{},
-		Files: []uintptr{0, 1, 2, plan.ControlFD, status.FD},
+		Files: files,
 		Sys: &syscall.SysProcAttr{
 			// Process 1 of a namespace of its own: when bubblewrap is killed while it starts, its half-made child would wait
 			// for it for ever. So the kernel takes them together.
@@ -32,6 +41,9 @@ func enterUserNamespace() int {
 		},
 	})
 	if err != nil {
+		if handover != nil {
+			handover.Drop()
+		}
 		return status.Fail("launch", "user namespace", err)
 	}
 	// The command's descriptors must not be held open by a process that only waits.
@@ -39,6 +51,10 @@ func enterUserNamespace() int {
 		_ = unix.Close(fd)
 	}
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
+	if handover != nil {
+		// By its number out here; it sees itself as process 1.
+		handover.Carry(child)
+	}
 	return waitFor(child)
 }
 
@@ -60,8 +76,23 @@ func waitFor(child int) int {
 }
 
 // MainInUserNamespace is the second stage: build, give up the capabilities again, become bubblewrap.
-func MainInUserNamespace() int {
-	return build(false)
+//
+// The argument, if any, is the descriptor that tells when we have been moved into the user's scope.
+func MainInUserNamespace(arguments []string) int {
+	if len(arguments) == 0 {
+		return build(false, joinCgroups)
+	}
+	moved, err := strconv.Atoi(arguments[0])
+	if err != nil {
+		return status.Fail("launch", "scope", err)
+	}
+	unix.CloseOnExec(moved)
+	return build(false, func(files []string) error {
+		if err := scope.Await(moved); err != nil {
+			return err
+		}
+		return joinCgroups(files)
+	})
 }
 
 // dropCapabilities empties every set of this thread; bubblewrap refuses to start with any it did not expect.

@@ -32,6 +32,8 @@ type Prologue struct {
 type Plan struct {
 	// CgroupProcs are the files that "0" is written to, one for each controller.
 	CgroupProcs []string `json:"cgroupProcs"`
+	// FallbackLimits take the place of the spec's limits when the groups cannot be joined; without any, that is an error.
+	FallbackLimits json.RawMessage `json:"fallbackLimits,omitempty"`
 	// Mounts are done in order, after those of the prologue.
 	Mounts []Mount `json:"mounts"`
 	// Terminal means that the streams are a private terminal.

@@ -33,6 +33,8 @@ type Line struct {
 	Stopped bool `json:"stopped,omitempty"`
 	// Copied says that the project was copied because there is no overlay.
 	Copied bool `json:"copied,omitempty"`
+	// Ungrouped says that the control groups could not be joined, and the limits hold for each process instead.
+	Ungrouped bool `json:"ungrouped,omitempty"`
 	// Started says that the command runs.
 	Started bool `json:"started,omitempty"`
 }

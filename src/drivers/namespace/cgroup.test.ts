@@ -59,6 +59,14 @@ describe('a group', () => {
     expect(group.release()).toBe(true)
   })
 
+  const unified = /^\S+ \S+ \S+ \/ (\S+) .* - cgroup2 /m.exec(readFileSync('/proc/self/mountinfo', 'utf8'))?.[1]
+  const noCpu = unified !== undefined && !/\bcpu\b/.test(readFileSync(`${unified}/cgroup.controllers`, 'utf8'))
+  test.skipIf(!allowed || !noCpu)('(where version 2 has no processor controller) keeps its other limits and knows of the gap', () => {
+    const group = RunCgroup.create({ version: 2, cpu: unified! }, name, { memoryBytes: 1 << 26, pids: 17, cpus: 0.5 })
+    expect(group.cpuHolds).toBe(false)
+    expect(group.release()).toBe(true)
+  })
+
   test.skipIf(!allowed)('whose limit the kernel refuses leaves nothing behind', () => {
     expect(() => RunCgroup.create(roots!, name, { memoryBytes: Number.NaN, pids: 17, cpus: undefined })).toThrow()
     expect(existsSync(`${roots!.memory}/${name}`)).toBe(false)

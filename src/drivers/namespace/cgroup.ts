@@ -12,6 +12,8 @@ export interface CgroupRoots {
   readonly memory?: string
   readonly pids?: string
   readonly cpu?: string
+  /** Somebody else moves the helper here and may refuse; then the limits are set for each process. */
+  readonly joinMayFail?: true
 }
 export interface CgroupLimits {
   readonly memoryBytes: number
@@ -63,12 +65,16 @@ const optional = <K extends string>(key: K, value: string | undefined): Partial<
 /** The groups of one run. `procs` are the files to join; `release` removes the groups and may be called again. */
 export class RunCgroup {
   readonly procs: readonly string[]
+  /** See `CgroupRoots`. */
+  readonly joinMayFail: boolean
+  #cpuHolds = true
   readonly #roots: CgroupRoots
   readonly #folders: readonly string[]
   readonly #name: string
 
   private constructor(roots: CgroupRoots, name: string, folders: readonly string[]) {
     this.#roots = roots
+    this.joinMayFail = roots.joinMayFail === true
     this.#name = name
     this.#folders = folders
     // One thread moving itself takes no global lock; moving a process waits for every processor (10 ms and more). The
@@ -91,7 +97,7 @@ export class RunCgroup {
   }
 
   #limit(limits: CgroupLimits): void {
-    const { version, memory, pids, cpu } = this.#roots
+    const { version, memory, pids } = this.#roots
     const put = (root: string | undefined, file: string, value: string): void => {
       if (root !== undefined) writeFileSync(`${root}/${this.#name}/${file}`, value)
     }
@@ -102,13 +108,29 @@ export class RunCgroup {
       ignore(error, 'kernels without swap accounting have no such file, and then no swap to take')
     }
     put(pids, 'pids.max', `${limits.pids}`)
-    if (limits.cpus === undefined) return
-    const quota = Math.max(1000, Math.round(limits.cpus * CPU_PERIOD_US))
-    if (version === 2) put(cpu, 'cpu.max', `${quota} ${CPU_PERIOD_US}`)
-    else {
+    if (limits.cpus !== undefined) this.#limitCpus(limits.cpus, put)
+  }
+
+  #limitCpus(cpus: number, put: (root: string | undefined, file: string, value: string) => void): void {
+    const { version, cpu } = this.#roots
+    const quota = Math.max(1000, Math.round(cpus * CPU_PERIOD_US))
+    if (version === 1) {
       put(cpu, 'cpu.cfs_period_us', `${CPU_PERIOD_US}`)
       put(cpu, 'cpu.cfs_quota_us', `${quota}`)
+      return
     }
+    try {
+      put(cpu, 'cpu.max', `${quota} ${CPU_PERIOD_US}`)
+    } catch (error) {
+      if (!isErrno(error, 'EACCES', 'EPERM', 'ENOENT')) throw error
+      // Older systemds hand users memory and pids only. The other limits are worth having without this one.
+      this.#cpuHolds = false
+    }
+  }
+
+  /** False = a limit for processors was asked for, and the controller is not handed to us. */
+  get cpuHolds(): boolean {
+    return this.#cpuHolds
   }
 
   usage(): CgroupUsage {

@@ -14,6 +14,7 @@ import { launchPrologue, ownerOf, type PrologueFacts, stageFolder } from './laun
 import { type LaunchedRun, Launcher } from './launch.ts'
 import { outcomeOf } from './outcome.ts'
 import { abandonedRuns, countChanges, createRunFolder, removeRunFolder, type RunFolder } from './run-folder.ts'
+import { limitNotices, limitsWithoutCgroup } from './rlimits.ts'
 import { seccompProgram } from './seccomp-program.ts'
 
 export interface NamespaceDriverOptions {
@@ -41,11 +42,12 @@ const MOST_CHANGES = 10_000
 export class NamespaceDriver implements Driver {
   readonly name = 'namespace'
   readonly #options: NamespaceDriverOptions
-  readonly #cgroups = new CgroupFinder()
+  readonly #cgroups: CgroupFinder
   #ownsIds: boolean | undefined
 
   constructor(options: NamespaceDriverOptions) {
     this.#options = options
+    this.#cgroups = new CgroupFinder(options)
   }
 
   get facts(): DriverFacts {
@@ -54,7 +56,7 @@ export class NamespaceDriver implements Driver {
 
   async probe(signal: AbortSignal) {
     const { probeNamespaces } = await import('./probe.ts')
-    return probeNamespaces({ options: this.#options, driver: this, cgroups: this.#cgroups.roots(), signal })
+    return probeNamespaces({ options: this.#options, driver: this, cgroups: this.#cgroups, signal })
   }
 
   readonly runOnce = (spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> =>
@@ -75,6 +77,7 @@ export class NamespaceDriver implements Driver {
     const stage = stageFolder([dataDir, helperPath, home, ...(cwd === undefined ? [] : [cwd])])
     if (stage === undefined) throw new AppError('sandbox_start_failed', 'no folder is free to build a sandbox in')
     const asRoot = this.#asRoot()
+    if (!asRoot) this.#cgroups.beforeLaunch()
     const identity = identityFor(id, asRoot)
     const owner = ownerOf(cwd)
     const tools = homeToolFolders(home)
@@ -106,8 +109,9 @@ export class NamespaceDriver implements Driver {
       group = this.#createGroup(folder, spec)
       const { home } = this.#options
       const plan = launchPlan({ spec, io, folder, cgroup: group, begun, home, bwrapPath, seccomp })
+      const fallbackLimits = group?.joinMayFail === true ? limitsWithoutCgroup(spec.permissions) : undefined
       sent = true
-      const run = await begun.launcher.run(plan, spec, signal)
+      const run = await begun.launcher.run({ ...plan, ...(fallbackLimits && { fallbackLimits }) }, spec, signal)
       return this.#outcome(run, spec, folder, group)
     } finally {
       if (!sent) await begun.launcher.discard()
@@ -117,7 +121,8 @@ export class NamespaceDriver implements Driver {
   }
 
   #outcome(run: LaunchedRun, spec: RunSpec, folder: RunFolder, group: RunCgroup | undefined): RunOutcome {
-    const outcome = outcomeOf(run.lines, run.stopReason, spec, group?.usage())
+    const ended = outcomeOf(run.lines, run.stopReason, spec, group?.usage())
+    const outcome = { ...ended, notices: [...ended.notices, ...limitNotices(run.lines, group)] }
     if (spec.workspace?.mode !== 'copy') return outcome
     const copied = run.lines.find((line) => line.copied === true)
     if (copied !== undefined) {

@@ -12,6 +12,8 @@ export interface LaunchPrologue {
 
 export interface LaunchPlan {
   readonly cgroupProcs: readonly string[]
+  /** In place of the spec's limits when the groups cannot be joined; without any, that is an error. */
+  readonly fallbackLimits?: InitSpec['limits']
   readonly mounts: readonly StageStep[]
   readonly terminal: boolean
   readonly detach: readonly string[]
@@ -72,6 +74,7 @@ export interface StatusLine {
   readonly stopped?: boolean
   readonly started?: boolean
   readonly copied?: boolean
+  readonly ungrouped?: boolean
 }
 
 /** The bytes of one message as the helper reads them. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createFakeDriver, type FakeDriverOptions } from '../fake/index.ts'
 import type { ProbeReport } from '../driver.ts'
 import { createNamespaceDriver } from './index.ts'
-import { probeNamespaces } from './probe.ts'
+import { probeNamespaces, type ProbeInput } from './probe.ts'
 
 const base = mkdtempSync(join(tmpdir(), 'probe-test-'))
 afterAll(() => rmSync(base, { recursive: true, force: true }))
@@ -26,9 +26,12 @@ const OPTIONS = {
 }
 const { signal } = new AbortController()
 
+/** A machine without control groups. */
+const NO_GROUPS: ProbeInput['cgroups'] = { roots: () => undefined, scopeFailure: () => undefined }
+
 /** A probe whose trial sandbox is a fake one. */
-const probe = (fake: FakeDriverOptions, options: Partial<typeof OPTIONS> = {}): Promise<ProbeReport> =>
-  probeNamespaces({ options: { ...OPTIONS, ...options }, driver: createFakeDriver(fake), cgroups: undefined, signal })
+const probe = (fake: FakeDriverOptions, options: Partial<typeof OPTIONS> = {}, cgroups = NO_GROUPS): Promise<ProbeReport> =>
+  probeNamespaces({ options: { ...OPTIONS, ...options }, driver: createFakeDriver(fake), cgroups, signal })
 
 const finding = ({ findings }: ProbeReport, check: string) => findings.find((each) => each.check === check)
 const errors = ({ findings }: ProbeReport): string[] => findings.filter((each) => each.status === 'error').map((each) => each.check)
@@ -39,6 +42,15 @@ describe('a probe', () => {
     expect(report.usable).toBe(true)
     expect(errors(report)).toEqual([])
     expect(finding(report, 'control groups')).toMatchObject({ status: 'warning', detail: expect.stringContaining('each process') })
+  })
+
+  test("says why the user's systemd gave no place for control groups", async () => {
+    const report = await probe({ output: GOOD }, {}, { ...NO_GROUPS, scopeFailure: () => 'no answer within a second' })
+    expect(report.usable).toBe(true)
+    expect(finding(report, 'control groups')).toMatchObject({
+      status: 'warning',
+      detail: expect.stringContaining('no answer within a second'),
+    })
   })
 
   test.each([

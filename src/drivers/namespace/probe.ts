@@ -5,7 +5,8 @@ import { isAppError } from '../../contract/errors.ts'
 import { ignore } from '../../lib/ignore.ts'
 import { createPipe } from '../../lib/pipe.ts'
 import type { Driver, Finding, ProbeReport, RunSpec } from '../driver.ts'
-import { type CgroupRoots, RunCgroup } from './cgroup.ts'
+import type { CgroupFinder } from './cgroup-finder.ts'
+import { RunCgroup } from './cgroup.ts'
 import type { NamespaceDriverOptions } from './driver.ts'
 
 /** How long the trial sandbox may take, in ms. */
@@ -14,10 +15,10 @@ const TRIAL_MEMORY = 256 * 1024 * 1024
 /** Prints what holds inside: seccomp mode, no_new_privs, and that the copy of the project can be written. */
 const TRIAL_SCRIPT = 'grep -E "^(Seccomp|NoNewPrivs|CapBnd):" /proc/self/status; cat in && echo written > out && echo wrote'
 
-interface ProbeInput {
+export interface ProbeInput {
   readonly options: NamespaceDriverOptions
   readonly driver: Driver
-  readonly cgroups: CgroupRoots | undefined
+  readonly cgroups: Pick<CgroupFinder, 'roots' | 'scopeFailure'>
   readonly signal: AbortSignal
 }
 
@@ -180,22 +181,35 @@ function namespaceFix(): string {
   return 'In a container, start it with `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`; else check that user namespaces are allowed.'
 }
 
+const SCOPE_FIX =
+  'Log in so that systemd knows of it (a console, a desktop, ssh; not `su` or `sudo`), and see `systemctl --user status agentkernel.scope`.'
+const CPU_FIX =
+  'Have systemd hand users the controller: `Delegate=cpu memory pids` for user@.service (`sudo systemctl edit user@.service`).'
+
 function controlGroups({ cgroups }: ProbeInput): Finding {
-  const weak = (detail: string): Finding => ({
-    check: 'control groups',
-    status: 'warning',
-    detail: `${detail}; memory is limited for each process instead of for the sandbox`,
-    fix: 'Run as root, or on a system with systemd and cgroup version 2, where the user session may make groups.',
-  })
-  if (cgroups === undefined) return weak('none are mounted')
+  const check = 'control groups'
+  const weak = (
+    detail: string,
+    fix = 'Run as root, or on a system with systemd and cgroup version 2, where the user session may make groups.',
+  ): Finding => ({ check, status: 'warning', detail: `${detail}; memory is limited for each process instead of for the sandbox`, fix })
+  const refused = cgroups.scopeFailure()
+  if (refused !== undefined) return weak(`the user's systemd gave no scope to make them in (${refused})`, SCOPE_FIX)
+  const roots = cgroups.roots()
+  if (roots === undefined) return weak('none are mounted')
+  const where = roots.joinMayFail === true ? " in the user's scope agentkernel.scope" : ''
   try {
-    RunCgroup.create(cgroups, `probe.${process.pid}.0`, { memoryBytes: TRIAL_MEMORY, pids: 64, cpus: 0.5 }).release()
-    return {
-      check: 'control groups',
-      status: 'ok',
-      detail: `version ${cgroups.version}; memory, process and cpu limits hold for the whole sandbox`,
-    }
+    const group = RunCgroup.create(roots, `probe.${process.pid}.0`, { memoryBytes: TRIAL_MEMORY, pids: 64, cpus: 0.5 })
+    group.release()
+    const held = `version ${roots.version}${where}`
+    return group.cpuHolds
+      ? { check, status: 'ok', detail: `${held}; memory, process and cpu limits hold for the whole sandbox` }
+      : {
+          check,
+          status: 'warning',
+          detail: `${held}; memory and process limits hold, cpu limits cannot be set by users here`,
+          fix: CPU_FIX,
+        }
   } catch (error) {
-    return weak(`may not be made by us (${error instanceof Error ? error.message : String(error)})`)
+    return weak(`may not be made by us${where} (${error instanceof Error ? error.message : String(error)})`)
   }
 }
