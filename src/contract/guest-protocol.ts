@@ -135,8 +135,9 @@ export interface GuestProcess {
   readonly rss: number
   readonly cpu_ms: number
 }
+/** `overflow`: more changed than could be told; what is below `path` must be looked at anew. */
 export interface WatchChange {
-  readonly kind: 'created' | 'modified' | 'removed' | 'moved'
+  readonly kind: 'created' | 'modified' | 'removed' | 'moved' | 'overflow'
   readonly path: string
 }
 
