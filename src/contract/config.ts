@@ -1,3 +1,4 @@
+import type { Secret } from '../lib/secret.ts'
 import type { Isolation } from './isolation.ts'
 
 /** Security profiles a user can name. `custom` in a config file means the values of `moderate` plus overrides. */
@@ -50,6 +51,15 @@ export interface SecurityOverrides {
   readonly seccomp?: string
 }
 
+/** What `serve` takes from configuration; undefined = not said. */
+export interface ApiConfig {
+  readonly key?: Secret
+  /** Name of the variable that holds a key. */
+  readonly keyVariable?: string
+  readonly allowSudoExec?: boolean
+  readonly tls?: { readonly enabled?: boolean; readonly certPath?: string; readonly keyPath?: string; readonly required?: boolean }
+}
+
 /** All configuration, merged and checked. Made once by `main/config`; everything inside trusts it. */
 export interface ResolvedConfig {
   readonly sources: readonly ConfigSource[]
@@ -72,4 +82,5 @@ export interface ResolvedConfig {
   /** The widest network that a profile may imply. */
   readonly minNetwork: NetworkLevel
   readonly environment: Readonly<Record<string, string>>
+  readonly api?: ApiConfig
 }

@@ -140,10 +140,10 @@ export const CONFIG_SHAPE = table({
   volumes: later(list(text), '[]'),
   api: now(
     table({
-      api_key: later(text),
-      api_key_env: later(text),
-      allow_sudo_exec: later(flag, 'false'),
-      tls: now(table({ enabled: later(flag, 'false'), cert: later(text), key: later(text), require_tls: later(flag, 'false') })),
+      api_key: now(text),
+      api_key_env: now(text),
+      allow_sudo_exec: now(flag, 'false'),
+      tls: now(table({ enabled: now(flag, 'false'), cert: now(text), key: now(text), require_tls: now(flag, 'false') })),
     }),
   ),
   orchestrator: now(orchestrator),

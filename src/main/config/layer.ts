@@ -1,9 +1,10 @@
 import { dirname, resolve } from 'node:path'
-import type { CommandRules, CompatibilityMode, ConfigSource, NetworkLevel, ProfileName, SecurityOverrides } from '../../contract/config.ts'
+import type { ApiConfig, CommandRules, CompatibilityMode, ConfigSource, NetworkLevel, ProfileName, SecurityOverrides } from '../../contract/config.ts'
 import type { Isolation } from '../../contract/isolation.ts'
 import type { ConfigFile } from '../../contract/schemas/config-keys.ts'
 import { CONFIG_SHAPE } from '../../contract/schemas/config-keys.ts'
 import type { TableKeys } from '../../contract/schemas/config-shape.ts'
+import { Secret } from '../../lib/secret.ts'
 import { DEFAULT_IMAGE, RUNTIME_IMAGES } from '../../images/detect/runtime-images.ts'
 
 /** One config file in the words of `ResolvedConfig`; what it does not say is undefined. */
@@ -18,6 +19,7 @@ export interface Layer {
   readonly minIsolation: Isolation | undefined
   readonly minNetwork: NetworkLevel | undefined
   readonly environment: Readonly<Record<string, string>>
+  readonly api: ApiConfig
   /** True when only listed domains may be reached. */
   readonly domainsListed: boolean
   readonly laterKeys: readonly string[]
@@ -45,6 +47,7 @@ export function toLayer(file: ConfigFile, source: ConfigSource): Layer {
     minIsolation: file.security?.min_isolation,
     minNetwork: file.security?.min_network,
     environment: Object.fromEntries(Object.entries(file.environment ?? {}).map(([name, value]) => [name, String(value)])),
+    api: apiOf(file, dirname(source.path)),
     domainsListed: file.security?.domains?.allowlist_only === true,
     laterKeys: laterKeysOf(file, CONFIG_SHAPE.keys, ''),
   }
@@ -85,6 +88,25 @@ function securityOf(file: ConfigFile, dir: string): SecurityOverrides {
     passEnv: security.pass_env,
     readOnly: security.read_only,
     seccomp: security.seccomp === undefined ? undefined : seccompOf(security.seccomp, dir),
+  })
+}
+
+function apiOf({ api }: ConfigFile, dir: string): ApiConfig {
+  if (api === undefined) return {}
+  const path = (file: string | undefined): string | undefined => (file === undefined ? undefined : resolve(dir, file))
+  return defined({
+    key: api.api_key === undefined ? undefined : new Secret(api.api_key),
+    keyVariable: api.api_key_env,
+    allowSudoExec: api.allow_sudo_exec,
+    tls:
+      api.tls === undefined
+        ? undefined
+        : defined({
+            enabled: api.tls.enabled,
+            certPath: path(api.tls.cert),
+            keyPath: path(api.tls.key),
+            required: api.tls.require_tls,
+          }),
   })
 }
 

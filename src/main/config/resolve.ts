@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { ResolvedConfig, SecurityOverrides } from '../../contract/config.ts'
+import type { ApiConfig, ResolvedConfig, SecurityOverrides } from '../../contract/config.ts'
 import type { ConfigFile } from '../../contract/schemas/config-keys.ts'
 import { RUNTIME_IMAGES } from '../../images/detect/runtime-images.ts'
 import { nearest } from '../../lib/nearest.ts'
@@ -70,6 +70,7 @@ function mergeLayers(layers: readonly Layer[]): Merged {
     minIsolation: last('minIsolation') ?? 'process',
     minNetwork: last('minNetwork') ?? 'public',
     environment: Object.fromEntries(layers.flatMap(({ environment }) => Object.entries(environment))),
+    api: Object.assign({}, ...layers.map(({ api }) => api)) as ApiConfig,
   }
 }
 
