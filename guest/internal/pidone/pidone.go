@@ -10,7 +10,6 @@
 package pidone
 
 import (
-	"encoding/json"
 	"os"
 	"os/signal"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"agentkernel/guest/internal/jsontext"
 	"agentkernel/guest/internal/status"
 )
 
@@ -86,16 +86,74 @@ func readSpec() (*Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := os.NewFile(uintptr(fd), "orders")
-	defer file.Close()
-	var spec Spec
-	if err := json.NewDecoder(file).Decode(&spec); err != nil {
+	text, err := contentOf(fd)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := decodeSpec(text)
+	if err != nil {
 		return nil, err
 	}
 	if len(spec.Argv) == 0 {
 		return nil, syscall.EINVAL
 	}
-	return &spec, nil
+	return spec, nil
+}
+
+// contentOf reads a file to its end and closes it.
+func contentOf(fd int) ([]byte, error) {
+	defer unix.Close(fd)
+	text := make([]byte, 0, 4096)
+	for {
+		if len(text) == cap(text) {
+			text = append(text, 0)[:len(text)]
+		}
+		n, err := unix.Read(fd, text[len(text):cap(text)])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return text, err
+		}
+		text = text[:len(text)+n]
+	}
+}
+
+func decodeSpec(text []byte) (*Spec, error) {
+	var spec Spec
+	r := jsontext.New(text)
+	r.Object(func(name string) {
+		switch name {
+		case "argv":
+			spec.Argv = r.Strings()
+		case "env":
+			spec.Env = r.Strings()
+		case "cwd":
+			spec.Cwd = r.String()
+		case "limits":
+			r.Array(func() { spec.Limits = append(spec.Limits, decodeLimit(r)) })
+		case "terminal":
+			spec.Terminal = r.Bool()
+		default:
+			r.Unknown(name)
+		}
+	})
+	return &spec, r.End()
+}
+
+func decodeLimit(r *jsontext.Reader) Limit {
+	var limit Limit
+	r.Object(func(name string) {
+		switch name {
+		case "resource":
+			limit.Resource = int(r.Int())
+		case "value":
+			limit.Value = r.Uint()
+		default:
+			r.Unknown(name)
+		}
+	})
+	return limit
 }
 
 // Limit is one resource limit, soft and hard alike.

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"syscall"
+
+	"agentkernel/guest/internal/jsontext"
 )
 
 // ControlFD carries prologue and plan and, after them, control messages for process 1.
@@ -71,12 +73,13 @@ type IDRange struct {
 
 // Mount is one step of building the stage. Target is relative to the stage.
 type Mount struct {
-	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, show, showMatching, devpts, console.
+	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, show, showMatching, devices, devpts,
+	// console.
 	Kind   string `json:"kind"`
 	Target string `json:"target"`
 	// Within makes Target relative to this folder of the stage and refuses symlinks on the way.
 	Within string `json:"within,omitempty"`
-	// Source is a host path, for bind; for show: the folder whose Names are
+	// Source is a host path, for bind; for devices: the folder whose Names are shown; for show: the one whose Names are
 	// shown read-only, each as what it is; for showMatching: the one whose entries with one of the Prefixes are.
 	Source string `json:"source,omitempty"`
 	// ReadOnly and Map apply to bind; Map shows the files under the sandbox's own identity.
@@ -109,12 +112,15 @@ type Mount struct {
 // ErrDiscarded means that the host decided not to run anything after all.
 var ErrDiscarded = errors.New("discarded")
 
+// Message is a *Prologue or a *Plan.
+type Message interface{ decode(r *jsontext.Reader) }
+
 // Read takes the next message from the control descriptor, and not one byte more.
-func Read(message any) error {
+func Read(message Message) error {
 	return readFrom(rawReader(ControlFD), message)
 }
 
-func readFrom(control io.Reader, message any) error {
+func readFrom(control io.Reader, message Message) error {
 	var header [4]byte
 	if _, err := io.ReadFull(control, header[:]); err != nil {
 		if err == io.EOF {
@@ -130,7 +136,9 @@ func readFrom(control io.Reader, message any) error {
 	if _, err := io.ReadFull(control, text); err != nil {
 		return fmt.Errorf("read message: %w", err)
 	}
-	if err := json.Unmarshal(text, message); err != nil {
+	parser := jsontext.New(text)
+	message.decode(parser)
+	if err := parser.End(); err != nil {
 		return fmt.Errorf("parse message: %w", err)
 	}
 	return nil

@@ -120,7 +120,7 @@ func TestPlanHasTheFieldsThatTheHostSends(t *testing.T) {
 		"prefixes":["p"],"optional":true}],"terminal":true,"detach":["x"],"dropTo":{"uid":7,"gid":8},
 		"idMap":[{"inside":1,"outside":2,"count":3}],"bwrap":"/b","args":["--a"],"seccomp":"AQI=","init":"/i","spec":{"argv":["c"]}}`
 	var got Plan
-	if err := json.Unmarshal([]byte(text), &got); err != nil {
+	if err := readFrom(bytes.NewReader(message(text)), &got); err != nil {
 		t.Fatal(err)
 	}
 	want := Plan{
@@ -134,5 +134,62 @@ func TestPlanHasTheFieldsThatTheHostSends(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("plan = %+v", got)
+	}
+}
+
+// fill gives every field of a struct a value, those of the structs in it too.
+func fill(value reflect.Value) {
+	switch value.Kind() {
+	case reflect.Struct:
+		for i := range value.NumField() {
+			fill(value.Field(i))
+		}
+	case reflect.Pointer:
+		value.Set(reflect.New(value.Type().Elem()))
+		fill(value.Elem())
+	case reflect.Slice:
+		if value.Type() == reflect.TypeFor[json.RawMessage]() {
+			value.SetBytes([]byte(`{"argv":["c"]}`))
+			return
+		}
+		value.Set(reflect.MakeSlice(value.Type(), 2, 2))
+		fill(value.Index(0))
+		fill(value.Index(1))
+	case reflect.String:
+		value.SetString(`a "word" of /ours`)
+	case reflect.Bool:
+		value.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		value.SetInt(900_000_001)
+	default:
+		value.SetUint(201)
+	}
+}
+
+func TestEveryFieldIsRead(t *testing.T) {
+	var prologue, gotPrologue Prologue
+	var work, gotWork Plan
+	for _, c := range []struct {
+		sent any
+		got  Message
+	}{{&prologue, &gotPrologue}, {&work, &gotWork}} {
+		fill(reflect.ValueOf(c.sent).Elem())
+		text, err := json.Marshal(c.sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := readFrom(bytes.NewReader(message(string(text))), c.got); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(c.sent, reflect.ValueOf(c.got).Interface()) {
+			t.Errorf("sent %s, got %+v", text, c.got)
+		}
+	}
+}
+
+func TestAFieldThatNobodyKnowsIsRefused(t *testing.T) {
+	err := readFrom(bytes.NewReader(message(`{"stage":"/mnt","mount":[]}`)), &Prologue{})
+	if err == nil || !strings.Contains(err.Error(), `field "mount"`) {
+		t.Errorf("error = %v", err)
 	}
 }
