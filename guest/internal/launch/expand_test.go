@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,8 +77,13 @@ func TestShow(t *testing.T) {
 	root := tree(t, map[string]string{
 		"etc/small": "text\n", "etc/empty": "", "etc/limit": large[1:], "etc/large": large, "etc/folder/inner": "x",
 		"etc/to-small": "-> small", "etc/to-folder": "-> folder", "etc/dangling": "-> nothing", "etc/loop": "-> loop",
+		"etc/hollow/": "", "etc/linked/to": "-> ../small", "etc/programs/run": "x", "etc/heavy/x": large,
+		"etc/closed/a/b": "x", "etc/secret/open": "x", "etc/secret/key": "key",
 		"etc/private": "key", "etc/group": "key", "etc/private-large": large, "bin": "-> usr/bin",
 	})
+	chmod(t, root+"/etc/programs/run", 0o755)
+	chmod(t, root+"/etc/closed/a", 0o700)
+	chmod(t, root+"/etc/secret/key", 0o600)
 	chmod(t, root+"/etc/private", 0o600)
 	chmod(t, root+"/etc/group", 0o640)
 	chmod(t, root+"/etc/private-large", 0o600)
@@ -88,14 +95,21 @@ func TestShow(t *testing.T) {
 	bind := func(name string) []plan.Mount {
 		return []plan.Mount{{Kind: "bind", Source: root + "/etc/" + name, Target: "etc/" + name, ReadOnly: true, Optional: true}}
 	}
+	folder := func(name string) plan.Mount { return plan.Mount{Kind: "dir", Target: "etc/" + name, Mode: 0o755} }
 	for name, want := range map[string][]plan.Mount{
 		"small":         file("small", "text\n"),
 		"empty":         file("empty", ""),
 		"limit":         file("limit", large[1:]),
 		"to-small":      file("to-small", "text\n"),
 		"large":         bind("large"),
-		"folder":        bind("folder"),
-		"to-folder":     bind("to-folder"),
+		"folder":        {folder("folder"), file("folder/inner", "x")[0]},
+		"to-folder":     {folder("to-folder"), file("to-folder/inner", "x")[0]},
+		"hollow":        {folder("hollow")},
+		"secret":        {folder("secret"), file("secret/open", "x")[0]},
+		"linked":        bind("linked"),
+		"programs":      bind("programs"),
+		"heavy":         bind("heavy"),
+		"closed":        bind("closed"),
 		"private-large": bind("private-large"),
 		// Root could read them; nobody else may.
 		"private": nil, "group": nil,
@@ -107,6 +121,33 @@ func TestShow(t *testing.T) {
 	}
 }
 
+func TestASmallTreeIsTakenOverWithItsFolders(t *testing.T) {
+	var steps []string
+	for _, mount := range show(tree(t, map[string]string{"deep/a/b/c": "x", "deep/d": "y"})+"/deep", "etc/deep") {
+		steps = append(steps, mount.Kind+" "+mount.Target+" "+mount.Data)
+	}
+	// Names come in the order of the file system; each folder comes before what is in it.
+	for _, want := range []string{"dir etc/deep ", "dir etc/deep/a ", "dir etc/deep/a/b ", "file etc/deep/a/b/c x"} {
+		found := slices.Index(steps, want)
+		if found < 0 {
+			t.Fatalf("no %q in %q", want, steps)
+		}
+		steps = steps[found:]
+	}
+}
+
+func TestATreeIsMountedWhenItHasManyFiles(t *testing.T) {
+	for count, want := range map[int]string{fewEntries - 1: "dir", fewEntries: "bind"} {
+		files := map[string]string{}
+		for i := range count {
+			files["tree/below/"+strconv.Itoa(i)] = ""
+		}
+		if got := show(tree(t, files)+"/tree", "etc/tree"); got[0].Kind != want {
+			t.Errorf("%d files and a folder: %v", count, got)
+		}
+	}
+}
+
 func TestASymlinkAtTheTopStaysOne(t *testing.T) {
 	root := tree(t, map[string]string{"bin": "-> usr/bin", "usr/bin/": ""})
 	want := []plan.Mount{{Kind: "symlink", Target: "bin", Data: "usr/bin"}}
@@ -114,7 +155,7 @@ func TestASymlinkAtTheTopStaysOne(t *testing.T) {
 		t.Errorf("top: %v", got)
 	}
 	below := show(root+"/bin", "usr/local/bin")
-	if len(below) != 1 || below[0].Kind != "bind" {
+	if len(below) != 1 || below[0].Kind != "dir" {
 		t.Errorf("below: %v", below)
 	}
 }
@@ -153,7 +194,7 @@ func TestExpandTakesEntriesByTheStartOfTheirName(t *testing.T) {
 	for _, mount := range got {
 		seen = append(seen, mount.Kind+" "+mount.Target)
 	}
-	want := []string{"dir etc", "bind etc/java-17", "bind etc/python3", "file etc/python3.12", "file etc/jav", "tmpfs tmp"}
+	want := []string{"dir etc", "dir etc/java-17", "dir etc/python3", "file etc/python3/x", "file etc/python3.12", "file etc/jav", "tmpfs tmp"}
 	if !reflect.DeepEqual(seen, want) {
 		t.Fatalf("steps = %q, want %q", seen, want)
 	}

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"syscall"
 
@@ -12,28 +11,35 @@ import (
 )
 
 // openIDMap makes a user namespace that holds an id map for mounts and returns its descriptor. The kernel wants a
-// namespace as the carrier of the map, and a namespace wants a process: ours waits until the namespace is open.
-func openIDMap(ranges []plan.IDRange) (int, error) {
+// namespace as the carrier of the map, and a namespace wants a process: ours lives until the namespace is open. Its end
+// takes as long as its start, so that is waited for later, with reapCarriers.
+func (b *builder) openIDMap(ranges []plan.IDRange) (int, error) {
 	pid, errno := forkWaiting(unix.CLONE_NEWUSER)
 	if errno != 0 {
 		return -1, fmt.Errorf("start carrier: %w", errno)
 	}
-	defer func() {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-		for {
-			if _, err := syscall.Wait4(pid, nil, 0, nil); err != syscall.EINTR {
-				return
-			}
-		}
-	}()
+	b.carriers = append(b.carriers, pid)
+	defer syscall.Kill(pid, syscall.SIGKILL)
 	folder := "/proc/" + strconv.Itoa(pid)
 	users, groups := lines(ranges)
 	for name, text := range map[string][]byte{"/uid_map": users, "/gid_map": groups} {
-		if err := os.WriteFile(folder+name, text, 0); err != nil {
+		if err := writeFile(folder+name, text, 0); err != nil {
 			return -1, err
 		}
 	}
 	return unix.Open(folder+"/ns/user", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}
+
+// reapCarriers waits for processes that have been killed: bubblewrap shall have no child that it did not make.
+func (b *builder) reapCarriers() {
+	for _, pid := range b.carriers {
+		for {
+			if _, err := syscall.Wait4(pid, nil, 0, nil); err != syscall.EINTR {
+				break
+			}
+		}
+	}
+	b.carriers = nil
 }
 
 // lines are the two maps as the kernel wants them.

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"syscall"
 
@@ -126,7 +125,7 @@ func limitInstead(work *plan.Plan) error {
 func joinCgroups(files []string) error {
 	for _, file := range files {
 		// "0" means the writer: no process number that could have been reused.
-		if err := os.WriteFile(file, []byte("0"), 0); err != nil {
+		if err := writeFile(file, []byte("0"), 0); err != nil {
 			return err
 		}
 	}
@@ -184,12 +183,8 @@ func memoryFile(name string, data []byte) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	for rest := data; len(rest) > 0; {
-		n, err := unix.Write(fd, rest)
-		if err != nil {
-			return -1, err
-		}
-		rest = rest[n:]
+	if err := writeAll(fd, name, data); err != nil {
+		return -1, err
 	}
 	_, err = unix.Seek(fd, 0, 0)
 	return fd, err

@@ -252,3 +252,26 @@ func TestTheIDMapShowsFilesUnderAnotherOwner(t *testing.T) {
 		t.Skipf("this file system takes no id map: %v", refused)
 	}
 }
+
+func TestDevicesAreTheHostsWhoeverMakesThem(t *testing.T) {
+	b, _, _ := stage(t)
+	inOwnMounts(t, func() {
+		if err := b.apply(plan.Mount{Kind: "devices", Source: "/dev", Target: "dev", Names: []string{"null", "zero"}}); err != nil {
+			t.Error(err)
+			return
+		}
+		for _, name := range []string{"null", "zero"} {
+			var host, shown unix.Stat_t
+			if err := errors.Join(unix.Stat("/dev/"+name, &host), unix.Stat(b.stage+"/dev/"+name, &shown)); err != nil {
+				t.Error(err)
+				return
+			}
+			if shown.Rdev != host.Rdev || shown.Mode != unix.S_IFCHR|0o666 {
+				t.Errorf("%s is %x, %o", name, shown.Rdev, shown.Mode)
+			}
+			if err := os.WriteFile(b.stage+"/dev/"+name, []byte("x"), 0); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

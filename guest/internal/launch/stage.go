@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -18,11 +16,15 @@ import (
 // builder is the state of making one stage.
 type builder struct {
 	stage string
+	// stageFD is the stage as a descriptor.
+	stageFD int
 	// work is the plan, nil during the prologue.
 	work *plan.Plan
 	// idRanges is the id map, and idMap a user namespace that holds it, -1 until needed.
 	idRanges []plan.IDRange
 	idMap    int
+	// carriers are processes that carried an id map.
+	carriers []int
 	// unmapped says why the project's file system cannot be id-mapped: then it is copied.
 	unmapped error
 }
@@ -41,12 +43,15 @@ func beginStage(prologue plan.Prologue) (*builder, string, error) {
 	if err := unix.Mount("tmpfs", b.stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=16m"); err != nil {
 		return nil, "stage", err
 	}
+	if b.stageFD, err = open(unix.AT_FDCWD, b.stage, unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
+		return nil, "stage", err
+	}
 	if step, err := b.applyAll(mounts); err != nil {
 		return nil, step, err
 	}
 	// There is time now: the host still decides what will run.
 	if len(b.idRanges) > 0 && b.idMap < 0 {
-		if b.idMap, err = openIDMap(b.idRanges); err != nil {
+		if b.idMap, err = b.openIDMap(b.idRanges); err != nil {
 			return nil, "id map", err
 		}
 	}
@@ -62,6 +67,7 @@ func (b *builder) finish(work *plan.Plan) (string, error) {
 	if step, err := b.applyAll(work.Mounts); err != nil {
 		return step, err
 	}
+	b.reapCarriers()
 	return b.becomeRoot()
 }
 
@@ -77,7 +83,7 @@ func (b *builder) applyAll(mounts []plan.Mount) (string, error) {
 	return "", nil
 }
 
-// becomeRoot makes the stage the root of this mount namespace and lets go of everything else: from here on the host's
+// becomeRoot makes the stage the root of this mount namespace, read-only, and lets go of everything else: from here on the host's
 // files do not exist for us, and bubblewrap has few mounts to walk through.
 func (b *builder) becomeRoot() (string, error) {
 	for _, folder := range b.work.Detach {
@@ -97,6 +103,11 @@ func (b *builder) becomeRoot() (string, error) {
 	}
 	if err := os.Chdir("/"); err != nil {
 		return "enter root", err
+	}
+	// Here this is one system call; bubblewrap would look through all mounts for it.
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	if err := unix.MountSetattr(unix.AT_FDCWD, "/", 0, &attr); err != nil {
+		return "read-only root", err
 	}
 	return "", nil
 }
@@ -162,7 +173,7 @@ func (b *builder) setAttributes(tree int, mount plan.Mount) error {
 		return nil
 	}
 	if b.idMap < 0 {
-		fd, err := openIDMap(b.idRanges)
+		fd, err := b.openIDMap(b.idRanges)
 		if err != nil {
 			return fmt.Errorf("id map: %w", err)
 		}
@@ -203,6 +214,8 @@ func (b *builder) apply(mount plan.Mount) error {
 		return b.makeSymlink(target, mount)
 	case "bind":
 		return b.bind(mount, target)
+	case "devices":
+		return b.devices(target, mount)
 	case "devpts":
 		return mountTerminals(target)
 	case "console":
@@ -218,18 +231,17 @@ func (b *builder) apply(mount plan.Mount) error {
 
 // inside fails when an existing folder above target is, through links, not in the stage.
 func (b *builder) inside(target string) error {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
 	for folder := path.Dir(target); len(folder) > len(b.stage); folder = path.Dir(folder) {
-		real, err := filepath.EvalSymlinks(folder)
-		if errors.Is(err, unix.ENOENT) {
-			continue
-		}
-		if err != nil {
+		fd, err := unix.Openat2(b.stageFD, folder[len(b.stage)+1:], &how)
+		switch {
+		case err == nil:
+			return unix.Close(fd)
+		case errors.Is(err, unix.EXDEV):
+			return fmt.Errorf("%q leads out of the stage", target)
+		case !errors.Is(err, unix.ENOENT):
 			return err
 		}
-		if real != b.stage && !strings.HasPrefix(real, b.stage+"/") {
-			return fmt.Errorf("%q leads out of the stage", target)
-		}
-		return nil
 	}
 	return nil
 }
@@ -250,27 +262,31 @@ func (b *builder) own(target string, mount plan.Mount) error {
 }
 
 func (b *builder) makeDir(target string, mount plan.Mount) error {
-	if err := os.MkdirAll(target, os.FileMode(mount.Mode)); err != nil {
+	if err := makeFolder(target, mount.Mode); err != nil {
 		return err
 	}
-	if err := os.Chmod(target, os.FileMode(mount.Mode)); err != nil {
+	if err := unix.Chmod(target, mount.Mode); err != nil {
 		return err
 	}
 	return b.own(target, mount)
 }
 
 func (b *builder) makeFile(target string, mount plan.Mount) error {
-	if err := os.WriteFile(target, []byte(mount.Data), os.FileMode(mount.Mode)); err != nil {
+	if err := writeFile(target, []byte(mount.Data), mount.Mode); err != nil {
 		return err
 	}
 	return b.own(target, mount)
 }
 
 func (b *builder) makeSymlink(target string, mount plan.Mount) error {
-	if err := os.MkdirAll(path.Dir(target), 0o755); err != nil {
-		return err
+	err := unix.Symlink(mount.Data, target)
+	if errors.Is(err, unix.ENOENT) {
+		if err := makeFolder(path.Dir(target), 0o755); err != nil {
+			return err
+		}
+		err = unix.Symlink(mount.Data, target)
 	}
-	if err := os.Symlink(mount.Data, target); err != nil {
+	if err != nil {
 		return err
 	}
 	return b.own(target, mount)
@@ -288,18 +304,50 @@ func (b *builder) bind(mount plan.Mount, target string) error {
 		return err
 	}
 	if info.Mode&unix.S_IFMT == unix.S_IFDIR {
-		if err := os.MkdirAll(target, 0o755); err != nil {
+		if err := makeFolder(target, 0o755); err != nil {
 			return err
 		}
-	} else if err := os.WriteFile(target, nil, 0o644); err != nil {
+	} else if err := writeFile(target, nil, 0o644); err != nil {
 		return err
 	}
 	return unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
+// devices shows devices of the host, by name. Real root makes nodes of its own in one mount, which is root's, so that the
+// sandbox's identity can change nothing in it; everybody else may only mount the host's, each by itself.
+func (b *builder) devices(target string, mount plan.Mount) error {
+	if err := makeFolder(target, 0o755); err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 {
+		if err := unix.Mount("tmpfs", target, "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755,size=64k"); err != nil {
+			return err
+		}
+	}
+	for _, name := range mount.Names {
+		if err := b.device(path.Join(mount.Source, name), path.Join(target, name)); err != nil {
+			return &os.PathError{Op: "show", Path: name, Err: err}
+		}
+	}
+	return nil
+}
+
+func (b *builder) device(source, target string) error {
+	var info unix.Stat_t
+	if err := unix.Stat(source, &info); err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 && info.Mode&unix.S_IFMT == unix.S_IFCHR {
+		if err := unix.Mknod(target, unix.S_IFCHR|0o666, int(info.Rdev)); !errors.Is(err, unix.EPERM) {
+			return err
+		}
+	}
+	return b.bind(plan.Mount{Source: source, Devices: true}, target)
+}
+
 // mountTerminals gives the sandbox terminals of its own: another instance, which knows nothing of the host's.
 func mountTerminals(target string) error {
-	if err := os.MkdirAll(target, 0o755); err != nil {
+	if err := makeFolder(target, 0o755); err != nil {
 		return err
 	}
 	return unix.Mount("devpts", target, "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
@@ -315,7 +363,7 @@ func (b *builder) console(target string) error {
 }
 
 func (b *builder) tmpfs(target string, mount plan.Mount) error {
-	if err := os.MkdirAll(target, 0o755); err != nil {
+	if err := makeFolder(target, 0o755); err != nil {
 		return err
 	}
 	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
@@ -336,7 +384,7 @@ func (b *builder) tmpfs(target string, mount plan.Mount) error {
 // kernel follow attributes that the workload can write into the upper layer. Where there is no overlay for us, the files
 // are copied into the upper layer, and the host is told.
 func (b *builder) overlay(target string, mount plan.Mount) error {
-	if err := os.MkdirAll(target, 0o755); err != nil {
+	if err := makeFolder(target, 0o755); err != nil {
 		return err
 	}
 	lower, upper := path.Join(b.stage, mount.Lower), path.Join(b.stage, mount.Upper)

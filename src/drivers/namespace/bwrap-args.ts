@@ -17,10 +17,10 @@ export function bwrapArgs(input: { readonly terminal: boolean }): string[] {
     ...['--hostname', 'agentkernel', '--die-with-parent', '--as-pid-1', '--clearenv', '--setenv', 'GOMAXPROCS', '1', '--cap-drop', 'ALL'],
     // In terminal mode the command stays in the session of its private terminal.
     ...(input.terminal ? [] : ['--new-session']),
-    // The root is complete, devices included; of bubblewrap's own mounts only /proc must wait for its namespaces.
+    // The root is complete and read-only, devices included; of bubblewrap's own mounts only /proc must wait for its namespaces.
     ...['--dev-bind', '/', '/', '--proc', '/proc'],
     ...PROC_READ_ONLY.flatMap((name) => (existsSync(`/proc/${name}`) ? ['--ro-bind', `/proc/${name}`, `/proc/${name}`] : [])),
     ...PROC_COVERED_FILES.flatMap((name) => (existsSync(`/proc/${name}`) ? ['--ro-bind', EMPTY_PATH, `/proc/${name}`] : [])),
-    ...['--remount-ro', '/', '--chdir', '/'],
+    ...['--chdir', '/'],
   ]
 }

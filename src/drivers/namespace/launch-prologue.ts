@@ -40,7 +40,7 @@ export function launchPrologue(
 function deviceSteps(terminal: boolean): StageStep[] {
   const link = (name: string, data: string): StageStep => ({ kind: 'symlink', target: `dev/${name}`, data })
   return [
-    ...DEVICES.map((name): StageStep => ({ kind: 'bind', source: `/dev/${name}`, target: `dev/${name}`, devices: true })),
+    { kind: 'devices', source: '/dev', target: 'dev', names: DEVICES },
     { kind: 'devpts', target: 'dev/pts' },
     link('ptmx', 'pts/ptmx'),
     link('fd', '/proc/self/fd'),

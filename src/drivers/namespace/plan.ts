@@ -41,7 +41,19 @@ export interface InitSpec {
 
 /** One step of building the sandbox's root below the stage. `target`, `within`, `lower`, `upper` are paths in it. */
 export interface StageStep {
-  readonly kind: 'bind' | 'tmpfs' | 'overlay' | 'dir' | 'file' | 'symlink' | 'remove' | 'show' | 'showMatching' | 'devpts' | 'console'
+  readonly kind:
+    | 'bind'
+    | 'tmpfs'
+    | 'overlay'
+    | 'dir'
+    | 'file'
+    | 'symlink'
+    | 'remove'
+    | 'show'
+    | 'showMatching'
+    | 'devices'
+    | 'devpts'
+    | 'console'
   readonly target: string
   readonly within?: string
   readonly source?: string
