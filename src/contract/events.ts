@@ -40,4 +40,6 @@ export type AuditEvent =
 /** Where events go. `append` resolves when the record is on disk. Errors: `audit_write_failed`. */
 export interface AuditSink {
   append(event: AuditEvent): Promise<void>
+  /** Does ahead what the next append would have to do first: for a moment of waiting. Writes nothing, never throws. */
+  rehearse?(): void
 }

@@ -33,6 +33,17 @@ test('recovery begins when the command is on its way, after the door has heard o
   expect(seen.recoveries).toBe(1)
 })
 
+test('other work is done at the same moment, before the recovery', () => {
+  const { driver, seen } = counting()
+  const recovery = new Recovery(driver, signal)
+  const io = recovery.during(IO)
+  const order: string[] = []
+  recovery.alongside(() => void order.push(`work, ${seen.recoveries} recoveries`))
+  expect(order).toEqual([])
+  io.onStarted?.()
+  expect(order).toEqual(['work, 0 recoveries'])
+})
+
 test('the other streams and callbacks stay what they were', () => {
   const io = { ...IO, onStopped: () => undefined, onSignalable: () => undefined }
   const { onStarted, ...rest } = new Recovery(createFakeDriver(), signal).during(io)

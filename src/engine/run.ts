@@ -47,6 +47,7 @@ export async function run(deps: RunDeps, begun: BegunRun, request: RunRequest, i
     throw error
   }
   decided.notices.forEach((text) => io.onNotice(text))
+  recovery.alongside(() => deps.audit.rehearse?.())
   const started = deps.now()
   const outcome = await runRecorded(deps, prepared, decided.spec, request, signal)
   const durationMs = deps.now() - started

@@ -52,10 +52,9 @@ export function projectRootOf(cwd: string | undefined, paths: Paths): string | u
 /** The audit log, opened at its first record. `AGENTKERNEL_AUDIT=0` keeps none. */
 export function auditSink(path: string, env: Environment): AuditSink {
   if (['0', 'false'].includes(env['AGENTKERNEL_AUDIT'] ?? '')) return { append: () => Promise.resolve() }
-  return {
-    append: (event) =>
-      createAuditLog({ path, user: userName(env), pid: process.pid, now: () => new Date(), secrets: () => [] }).append(event),
-  }
+  let opened: ReturnType<typeof createAuditLog> | undefined
+  const log = () => (opened ??= createAuditLog({ path, user: userName(env), pid: process.pid, now: () => new Date(), secrets: () => [] }))
+  return { append: (event) => log().append(event), rehearse: () => log().rehearse() }
 }
 
 function userName(env: Environment): string {

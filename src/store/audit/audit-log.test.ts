@@ -3,6 +3,7 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -46,6 +47,14 @@ const writer = (...args: readonly string[]) => Bun.spawn([process.execPath, WRIT
 const failureOf = (work: Promise<unknown>) => work.then(() => undefined).catch((failure: unknown) => failure)
 
 describe('appending', () => {
+  test('can be rehearsed, which writes nothing', async () => {
+    const log = logAt(path)
+    log.rehearse()
+    expect(existsSync(path)).toBe(false)
+    await log.append(error('a'))
+    expect(lines()).toHaveLength(1)
+  })
+
   test('makes folder, log and head for this user alone, and chains from 64 zeros', async () => {
     path = join(folder, 'new', 'deep', 'audit.jsonl')
     await append('a', 'b')
