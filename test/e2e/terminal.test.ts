@@ -167,6 +167,8 @@ describe("the user's terminal is as before", () => {
       }
       await session.until(/status \d+/)
       await session.until('compared')
+      // The shell's own words hold what is looked for.
+      await session.ended()
       expect(readFileSync(join(user.home, '2'), 'utf8')).toBe(readFileSync(join(user.home, '1'), 'utf8'))
       expect(processesWith('4321.5')).toEqual([])
     })
