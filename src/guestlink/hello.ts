@@ -1,0 +1,31 @@
+import { FEATURES, type Hello, PROTOCOL_VERSION } from '../contract/guest-protocol.ts'
+import { breach, refusal } from './errors.ts'
+import type { Json } from './json.ts'
+
+const MOST_FEATURES = 64
+const MOST_WORD = 128
+
+/** What this side says first. */
+export function ownHello(role: 'daemon' | 'client', version: string): Hello {
+  return { protocol: PROTOCOL_VERSION, role, version, features: FEATURES }
+}
+
+/**
+ * Reads the other side's first words. There is one version so far, so that whoever speaks any of at least that speaks it. Throws the
+ * error of a breach, or that of `protocol_version`.
+ */
+export function readHello(body: Json): Hello {
+  const { protocol, role, version, features } = body
+  if (typeof protocol !== 'number' || !Number.isSafeInteger(protocol)) throw breach('its greeting names no version')
+  if (protocol < PROTOCOL_VERSION)
+    throw refusal({ code: 'protocol_version', message: `it speaks version ${protocol} of the guest protocol` })
+  if (role !== 'shim' && role !== 'agent') throw breach('its greeting is of no role that serves')
+  if (!isWord(version)) throw breach('its greeting has no version of the program')
+  if (!Array.isArray(features) || features.length > MOST_FEATURES || !features.every(isWord))
+    throw breach('its greeting has no list of features')
+  return { protocol, role, version, features }
+}
+
+function isWord(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MOST_WORD
+}
