@@ -1,0 +1,102 @@
+package wire
+
+// Relay serves a stream by opening the same one on another connection and passing every frame on as it is, in both directions.
+// Credit is passed on too, so that nothing piles up here beyond what the two ends allow each other. It returns when the stream
+// has ended or its opener's connection has. When the other connection ends, the stream fails with agent_lost.
+//
+// All relays of a program must go the same way round: from connections that we serve to ones that we open streams on.
+func Relay(s *Stream, to *Conn) {
+	other, err := to.open(s.payload, s)
+	if err != nil {
+		body, ok := err.(*ErrorBody)
+		if !ok {
+			body = &ErrorBody{Code: "agent_lost", Message: err.Error()}
+		}
+		s.FailWith(body)
+		return
+	}
+	s.join(other)
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	for !s.finished && s.failure != ErrClosed {
+		s.cond.Wait()
+	}
+}
+
+// join hands over what came before the other half existed, and lets what comes next go straight there.
+func (s *Stream) join(other *Stream) {
+	s.c.mu.Lock()
+	if s.c.ended {
+		s.c.mu.Unlock()
+		other.Drop()
+		return
+	}
+	defer s.c.mu.Unlock()
+	s.relay = other
+	for !s.in.empty() {
+		next := s.in.pop()
+		other.pass(next)
+	}
+	for _, event := range s.events {
+		_ = other.pass(segment{kind: EventType, body: event})
+	}
+	s.events = nil
+	if early := s.extraCredit; early > 0 {
+		other.passCredit(early)
+	}
+	if s.failure == ErrCanceled {
+		other.Cancel()
+	}
+}
+
+// pass sends a frame that came on the other half. It reports false when the opener's events pile up.
+func (s *Stream) pass(next segment) bool {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.c.ended || s.finished || s.c.out.dead {
+		next.free()
+		return true
+	}
+	size := len(next.body)
+	switch next.kind {
+	case DataType:
+		s.credit -= size
+		s.queued += size
+	case EventType:
+		if s.opener && !s.roomForEvent(size) {
+			return false
+		}
+		s.countEvent(size)
+	case EndType, ErrorType:
+		s.finishLocked(next.kind, next.body)
+		return true
+	}
+	if next.kind == DataType && size < pooledFrom {
+		s.out.pushData(next.channel, next.body)
+		next.free()
+	} else {
+		s.out.push(next)
+	}
+	s.c.out.list(s)
+	s.c.wake()
+	return true
+}
+
+// passCredit gives the peer credit that came on the other half.
+func (s *Stream) passCredit(n int) {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.c.ended || s.finished {
+		return
+	}
+	s.grant(n)
+}
+
+// partnerLost ends this half when the connection of the other has ended.
+func (s *Stream) partnerLost() {
+	if s.opener {
+		s.Drop()
+		return
+	}
+	s.Fail("agent_lost", "the sandbox's agent is gone", 0)
+}
