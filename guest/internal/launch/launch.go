@@ -171,9 +171,23 @@ func becomeBubblewrap(work *plan.Plan) int {
 	if err != nil {
 		return status.Fail("launch", "orders", err)
 	}
-	args := []string{"bwrap", "--args", strconv.Itoa(arguments), "--", work.Init, "init", strconv.Itoa(orders)}
+	mode, err := initMode(work.Mode)
+	if err != nil {
+		return status.Fail("launch", "mode of process 1", err)
+	}
+	args := []string{"bwrap", "--args", strconv.Itoa(arguments), "--", work.Init, mode, strconv.Itoa(orders)}
 	err = syscall.Exec(work.Bwrap, args, []string{})
 	return status.Fail("launch", "start "+work.Bwrap, err)
+}
+
+func initMode(mode plan.InitMode) (string, error) {
+	switch mode {
+	case "", plan.RunsOnce:
+		return string(plan.RunsOnce), nil
+	case plan.Stays:
+		return string(mode), nil
+	}
+	return "", fmt.Errorf("mode %q is not known", mode)
 }
 
 // memoryFile puts data into an anonymous file that survives the exec and returns its descriptor. Its number is the one

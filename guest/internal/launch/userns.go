@@ -16,12 +16,25 @@ import (
 // StageTwo is the mode of the copy of ourselves that runs in a user namespace of our own.
 const StageTwo = "launch-in-user-namespace"
 
+// WithSocket is the argument that says that descriptor plan.SocketFD is the socket of an agent.
+const WithSocket = "socket"
+
+// inherited are the descriptors that go down to process 1.
+func inherited(arguments []string) []uintptr {
+	files := []uintptr{0, 1, 2, plan.ControlFD, status.FD}
+	if len(arguments) > 2 && arguments[2] == WithSocket {
+		files = append(files, plan.SocketFD)
+	}
+	return files
+}
+
 // enterUserNamespace starts a copy of this program as the same user in a new user and mount namespace, where it may
 // mount, and waits for it. A Go program cannot enter a user namespace itself: it has several threads.
 func enterUserNamespace() int {
 	uid, gid := os.Getuid(), os.Getgid()
 	args := []string{"agentkernel-guest", StageTwo}
-	files := []uintptr{0, 1, 2, plan.ControlFD, status.FD}
+	files := inherited(os.Args)
+	passed := len(files)
 	handover := scope.NewHandover(uid)
 	if handover != nil {
 		args = append(args, strconv.Itoa(len(files)))
@@ -47,7 +60,7 @@ func enterUserNamespace() int {
 		return status.Fail("launch", "user namespace", err)
 	}
 	// The command's descriptors must not be held open by a process that only waits.
-	for fd := 0; fd <= status.FD; fd++ {
+	for fd := range passed {
 		_ = unix.Close(fd)
 	}
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)

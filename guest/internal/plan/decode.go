@@ -53,6 +53,8 @@ func (p *Plan) decode(r *jsontext.Reader) {
 			p.Seccomp = filter
 		case "init":
 			p.Init = r.String()
+		case "mode":
+			p.Mode = InitMode(r.String())
 		case "spec":
 			p.Spec = r.Raw()
 		default:

@@ -51,10 +51,24 @@ type Plan struct {
 	Args  []string `json:"args"`
 	// Seccomp is the filter program, base64 in JSON.
 	Seccomp []byte `json:"seccomp"`
-	// Init is the path of process 1 inside the sandbox, and Spec what it shall start.
+	// Init is the path of process 1 inside the sandbox, Mode what it is there, and Spec its orders.
 	Init string          `json:"init"`
+	Mode InitMode        `json:"mode,omitempty"`
 	Spec json.RawMessage `json:"spec"`
 }
+
+// InitMode is what process 1 is.
+type InitMode string
+
+const (
+	// RunsOnce starts one command and ends with it. It is meant when nothing is said.
+	RunsOnce InitMode = "init"
+	// Stays serves the guest protocol on the socket that is handed through to it.
+	Stays InitMode = "agent"
+)
+
+// SocketFD is the agent's socket, from where the sandbox is started down to process 1.
+const SocketFD = 5
 
 // Identity is a user and a group of the host.
 type Identity struct {
