@@ -5,31 +5,37 @@ import "encoding/json"
 // What arrives on a stream, on the reader's goroutine. None of it waits.
 
 // admit checks DATA against credit and channel, before it is read. keep is false when nobody wants it any more.
-func (s *Stream) admit(channel byte, n int) (keep bool, relay *Stream, err error) {
+func (s *Stream) admit(channel byte, n int) (keep bool, err error) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	if !s.mayCarry(channel) {
-		return false, nil, broken("channel")
+		return false, broken("channel")
 	}
 	if s.finished {
-		return false, nil, nil
+		return false, nil
 	}
 	if s.eof[channel] {
-		return false, nil, broken("data after eof")
+		return false, broken("data after eof")
 	}
 	if n > s.window {
-		return false, nil, broken("credit")
+		return false, broken("credit")
 	}
 	s.window -= n
-	return !s.discard, s.relay, nil
+	return !s.discard, nil
 }
 
 // mayCarry says whether the peer may use that channel.
 func (s *Stream) mayCarry(channel byte) bool { return s.opener == (channel != In) }
 
-// keep puts DATA where Recv finds it. Small content is copied; its memory belongs to the reader.
+// keep puts DATA where Recv finds it, or passes it on. Small content is copied; its memory belongs to the reader.
 func (s *Stream) keep(next segment) {
 	s.c.mu.Lock()
+	// Not sooner: the other half may have come while the content was read.
+	if relay := s.relay; relay != nil {
+		s.c.mu.Unlock()
+		relay.pass(next)
+		return
+	}
 	defer s.c.mu.Unlock()
 	switch {
 	case s.finished || s.discard:

@@ -99,6 +99,9 @@ func (o *outbox) empty() bool {
 func (c *Conn) wake() {
 	if c.out.dead {
 		c.out.drop()
+		if c.leaving {
+			go c.end(nil)
+		}
 		return
 	}
 	if c.out.writing || c.ended || (c.out.empty() && !c.leaving) {

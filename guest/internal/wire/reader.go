@@ -284,7 +284,7 @@ func (c *Conn) takeData(in *source, h Header, s *Stream) error {
 	if s == nil {
 		return in.skip(n)
 	}
-	keep, relay, err := s.admit(channel, n)
+	keep, err := s.admit(channel, n)
 	if err != nil {
 		return err
 	}
@@ -304,10 +304,6 @@ func (c *Conn) takeData(in *source, h Header, s *Stream) error {
 			next.free()
 			return err
 		}
-	}
-	if relay != nil {
-		relay.pass(next)
-		return nil
 	}
 	s.keep(next)
 	return nil
