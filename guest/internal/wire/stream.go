@@ -32,6 +32,7 @@ type Stream struct {
 	survives     bool    // Write goes on after CANCEL
 	finished     bool    // END or ERROR was queued or has come
 	failure      error   // the connection ended, or CANCEL came
+	wasCanceled  bool    // CANCEL came before the connection ended
 
 	in         queue
 	window     int     // bytes that the peer may still send
@@ -67,6 +68,13 @@ func (s *Stream) Conn() *Conn { return s.c }
 
 // Canceled is closed when the opener sent CANCEL and when the connection ends.
 func (s *Stream) Canceled() <-chan struct{} { return s.canceled }
+
+// WasCanceled tells whether the opener sent CANCEL, also when its connection has ended since.
+func (s *Stream) WasCanceled() bool {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.wasCanceled || s.failure == ErrCanceled
+}
 
 // Survive lets Write and Event go on after a CANCEL: the one who serves still has something to say. They still fail when the
 // connection ends.
@@ -279,6 +287,7 @@ func (s *Stream) lose() {
 	if s.failure == nil {
 		close(s.canceled)
 	}
+	s.wasCanceled = s.failure == ErrCanceled
 	s.failure = ErrClosed
 	s.out.clear()
 	s.cond.Broadcast()
