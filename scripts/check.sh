@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/steps.sh
 . scripts/steps.sh
 results=${1:-/dev/null}
-code='src test bench scripts'
+code='src test bench scripts sdk'
 go=$(sh scripts/setup-go.sh)
 export GOTOOLCHAIN=local
 bin=node_modules/.bin

@@ -36,7 +36,7 @@ in_group() {
 }
 
 if [ $# = 0 ]; then
-  set -- src test bench scripts
+  set -- src test bench scripts sdk
   sh scripts/check.sh "$out/checks" || true
   # shellcheck disable=SC2016
   in_group sh -c 'cd guest && "$1" test -json ./... >"$0/go.json" 2>"$0/go.log"; echo $? >"$0/go.status"' "$out" "$go"

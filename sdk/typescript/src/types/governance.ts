@@ -1,0 +1,57 @@
+/** A secret in the server's vault; its value is never shown. */
+export interface SecretInfo {
+  name: string
+  created_at: string
+}
+
+export interface ProxyHook {
+  name: string
+  event: 'on_request' | 'on_response'
+  target: { type: 'webhook'; url: string } | { type: 'file'; path: string } | { type: 'audit' }
+}
+
+export interface LlmUsageEntry {
+  provider: string
+  model: string
+  request_count: number
+  streaming_count: number
+  total_input_tokens: number
+  total_output_tokens: number
+  total_tokens: number
+  last_request: string
+}
+export interface LlmKeyRequest {
+  vault_key_name: string
+  /** Stored in the vault under that name. */
+  value?: string
+}
+
+export type PermissionKind = 'sandbox_remove' | 'sandbox_create' | 'network_access' | 'mount_directory' | 'sudo_exec' | 'file_delete'
+export interface PermissionGrant {
+  id: string
+  kind: PermissionKind
+  scope: 'once' | 'session' | 'always'
+  sandbox: string | null
+  granted_at: string
+  granted_by: string
+}
+export interface GrantPermissionRequest {
+  kind: PermissionKind
+  /** @default once */
+  scope?: 'once' | 'session' | 'always'
+  sandbox?: string
+}
+
+export interface PolicyStatus {
+  enabled: boolean
+  version: string | number | null
+  org_id: string | null
+  offline_mode: boolean
+  policy_server: string | null
+}
+export interface PolicyDecision {
+  decision: 'permit' | 'deny'
+  reason: string
+  matched_policies: string[]
+  evaluation_time_us: number
+}
