@@ -1,3 +1,4 @@
+import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -77,6 +78,24 @@ describe('a damaged database', () => {
         // It stays as it is, for whoever can repair it.
         expect(readFileSync(path).equals(bytes)).toBe(true)
       }
+    })
+  })
+
+  test('with a record that somebody else wrote names the file and what cannot be read', async () => {
+    await inFolder((folder) => {
+      filledStore(folder)
+      const path = join(folder, 'whole', 'sandboxes.db')
+      {
+        using raw = new Database(path)
+        raw.run(`UPDATE sandboxes SET state = 'asleep' WHERE name = 's7'`)
+      }
+      const store = openSqliteStore(path, now)
+      for (const work of [() => store.byName('s7'), () => store.list(), () => store.update(store.byName('s7')!.id, {})]) {
+        const failure = failureOf(work)
+        expect(failure.message).toBe(`the database "${path}" is damaged: the "state" of a record cannot be read`)
+      }
+      expect(store.byName('s8')?.name).toBe('s8')
+      store.close()
     })
   })
 

@@ -30,12 +30,12 @@ describe('columns', () => {
     ['a text where a number must be', { status: '200' }],
     ['a fraction where a whole number must be', { status: 200.5 }],
   ])('with %s are a damaged record', (_, change) => {
-    expect(() => decode(REPLY, { ...REPLY_ROW, ...change })).toThrow('a record is damaged')
+    expect(() => decode(REPLY, { ...REPLY_ROW, ...change })).toThrow('of a record cannot be read')
   })
 
   test.each(['', '{', '[]', 'null', '7', '"x"', '{"a":}'])('with %j where an object must be are a damaged record', (labels) => {
     const row = { seq: 1, event: 'e', timestamp: 't', sandbox: 's', labels, metadata: '{}' }
-    expect(() => decode(EVENT, row)).toThrow('its "labels" cannot be read')
+    expect(() => decode(EVENT, row)).toThrow('the "labels" of a record cannot be read')
   })
 
   test('with a state that does not exist are a damaged record', () => {
@@ -47,8 +47,8 @@ describe('columns', () => {
       lifecycle: null,
     }
     expect(decode(SANDBOX, { ...row, state: 'running' })).toMatchObject({ state: 'running', ports: [] })
-    expect(() => decode(SANDBOX, { ...row, state: 'sleeping' })).toThrow('its "state" cannot be read')
-    expect(() => decode(SANDBOX, { ...row, state: 'running', ports: '{}' })).toThrow('its "ports" cannot be read')
+    expect(() => decode(SANDBOX, { ...row, state: 'sleeping' })).toThrow('the "state" of a record cannot be read')
+    expect(() => decode(SANDBOX, { ...row, state: 'running', ports: '{}' })).toThrow('the "ports" of a record cannot be read')
   })
 
   test('with anything else in them are read or refused, never worse', () => {

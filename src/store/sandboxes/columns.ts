@@ -86,9 +86,7 @@ function fieldOf(kind: Kind, cell: unknown, column: string): unknown {
     const field = isJson(kind) ? parse(cell) : cell
     if (!isJson(kind) || (typeof field === 'object' && field !== null && Array.isArray(field) === (kind === 'array'))) return field
   }
-  throw new AppError('store_failed', `a record is damaged: its "${column}" cannot be read`, {
-    fix: 'Restore the database from a copy, or move it away and start again without its sandboxes.',
-  })
+  throw new AppError('store_failed', `the "${column}" of a record cannot be read`)
 }
 
 const isJson = (kind: Kind): boolean => kind === 'object' || kind === 'object?' || kind === 'array'

@@ -1,12 +1,12 @@
 import { Database, type Statement } from 'bun:sqlite'
 import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { AppError } from '../../contract/errors.ts'
+import { AppError, isAppError } from '../../contract/errors.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
-import type { Cell } from './columns.ts'
+import { type Cell, decode, type Shape } from './columns.ts'
 import { checkVersion, migrate } from './migrations.ts'
-import { isBusy, storeError } from './sqlite-errors.ts'
+import { damaged, isBusy, storeError } from './sqlite-errors.ts'
 
 type FoundRow = Readonly<Record<string, unknown>>
 
@@ -51,6 +51,15 @@ export class StoreDatabase {
   /** Answers how many rows it changed. */
   change(sql: string, ...values: readonly Cell[]): number {
     return this.#guarded(() => this.#statement(sql).run(...values).changes)
+  }
+
+  /** What a row that was found holds. */
+  read<T>(shape: Shape<T>, row: FoundRow): T {
+    try {
+      return decode(shape, row)
+    } catch (error) {
+      throw isAppError(error, 'store_failed') ? damaged(this.#path, error.message, error) : error
+    }
   }
 
   /** Does all of `work` or nothing of it. The lock is taken at once, so that what `work` reads stays true until it is done. */

@@ -71,10 +71,13 @@ class MemoryStore implements SandboxStore {
 
   keepReply(key: string, reply: KeptReply): void {
     const { replies } = this.#open()
-    for (const [each, row] of replies) if (!this.#counts(row)) replies.delete(each)
     const found = replies.get(key)
-    const completes = found?.['body'] === null && reply.body !== null && found['requestHash'] === reply.requestHash
-    if (found !== undefined && !completes) throw keyInUse()
+    if (found !== undefined && this.#counts(found)) {
+      const completes = found['body'] === null && reply.body !== null && found['requestHash'] === reply.requestHash
+      if (!completes) throw keyInUse()
+    }
+    // Anew, so that the oldest are the first: what has expired goes with them.
+    replies.delete(key)
     replies.set(key, { ...encode(REPLY, reply), keptMs: this.#now().getTime() })
     const [oldest] = replies.keys()
     if (replies.size > MAX_REPLIES && oldest !== undefined) replies.delete(oldest)

@@ -1,7 +1,7 @@
 import { isAppError } from '../../contract/errors.ts'
 import type { SandboxState } from '../../contract/sandboxes.ts'
 import { hasLabels } from '../../lib/labels.ts'
-import { type Cell, decode, encode, EVENT, LETTER, REPLY, type Row, SANDBOX } from './columns.ts'
+import { type Cell, encode, EVENT, LETTER, REPLY, type Row, SANDBOX } from './columns.ts'
 import { keyInUse, taken } from './conflicts.ts'
 import { StoreDatabase } from './database.ts'
 import { atMost, MAX_DEAD_LETTERS, MAX_EVENTS, MAX_REPLIES, REPLY_LIFE_MS } from './limits.ts'
@@ -44,24 +44,24 @@ class SqliteStore implements SandboxStore {
         ...Object.values(row),
       ),
     )
-    return found === undefined ? undefined : decode(SANDBOX, found)
+    return found === undefined ? undefined : this.#database.read(SANDBOX, found)
   }
 
   byName(name: string): SandboxRecord | undefined {
     const found = this.#database.one('SELECT * FROM sandboxes WHERE name = ?', name)
-    return found === undefined ? undefined : decode(SANDBOX, found)
+    return found === undefined ? undefined : this.#database.read(SANDBOX, found)
   }
 
   byId(id: string): SandboxRecord | undefined {
     const found = this.#database.one('SELECT * FROM sandboxes WHERE id = ?', id)
-    return found === undefined ? undefined : decode(SANDBOX, found)
+    return found === undefined ? undefined : this.#database.read(SANDBOX, found)
   }
 
   list(filter: ListFilter = {}): SandboxRecord[] {
     const { labels, project = null } = filter
     const records = this.#database
       .all('SELECT * FROM sandboxes WHERE ?1 IS NULL OR project = ?1 ORDER BY name', project)
-      .map((row) => decode(SANDBOX, row))
+      .map((row) => this.#database.read(SANDBOX, row))
     return labels === undefined ? records : records.filter((record) => hasLabels(record.labels, labels))
   }
 
@@ -72,7 +72,7 @@ class SqliteStore implements SandboxStore {
   reply(key: string): KeptReply | undefined {
     const { oldest, newest } = this.#replyTimes()
     const found = this.#database.one('SELECT * FROM replies WHERE key = ? AND keptMs BETWEEN ? AND ?', key, oldest, newest)
-    return found === undefined ? undefined : decode(REPLY, found)
+    return found === undefined ? undefined : this.#database.read(REPLY, found)
   }
 
   keepReply(key: string, reply: KeptReply): void {
@@ -100,13 +100,13 @@ class SqliteStore implements SandboxStore {
   }
 
   appendEvent(event: Omit<StoredEvent, 'seq'>): StoredEvent {
-    return decode(EVENT, this.#append('events', 'seq', encode<StoredEvent>(EVENT, event), MAX_EVENTS))
+    return this.#database.read(EVENT, this.#append('events', 'seq', encode<StoredEvent>(EVENT, event), MAX_EVENTS))
   }
 
   eventsAfter(seq: number, limit: number): StoredEvent[] {
     return this.#database
       .all('SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?', seq, atMost(limit, MAX_EVENTS))
-      .map((row) => decode(EVENT, row))
+      .map((row) => this.#database.read(EVENT, row))
   }
 
   lastEventSeq(): number {
@@ -114,13 +114,13 @@ class SqliteStore implements SandboxStore {
   }
 
   addDeadLetter(letter: Omit<DeadLetter, 'id'>): DeadLetter {
-    return decode(LETTER, this.#append('dead_letters', 'id', encode<DeadLetter>(LETTER, letter), MAX_DEAD_LETTERS))
+    return this.#database.read(LETTER, this.#append('dead_letters', 'id', encode<DeadLetter>(LETTER, letter), MAX_DEAD_LETTERS))
   }
 
   deadLetters(limit: number): DeadLetter[] {
     return this.#database
       .all('SELECT * FROM dead_letters ORDER BY id DESC LIMIT ?', atMost(limit, MAX_DEAD_LETTERS))
-      .map((row) => decode(LETTER, row))
+      .map((row) => this.#database.read(LETTER, row))
   }
 
   close(): void {
