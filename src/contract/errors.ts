@@ -66,6 +66,7 @@ const rows = {
   audit_read_failed: { http: 500, exit: 1, retry: true, fix: 'Check the owner and the permissions of the audit log.' },
   audit_broken: { http: 409, exit: 1, retry: false, fix: 'Keep the file as evidence; the named record or its neighbour was changed.' },
   canceled: { http: 499, exit: 1, retry: true, fix: 'Run it again.' },
+  command_failed: { http: 409, exit: 1, retry: false, fix: 'See `exit_code` and `output` for what the command said.' },
   sandbox_not_found: { http: 404, exit: 1, retry: false, fix: 'List them with `agentkernel sandbox list`.' },
   sandbox_not_running: { http: 409, exit: 1, retry: false, fix: 'Start it with `agentkernel sandbox start NAME`.' },
   sandbox_archived: {

@@ -1,56 +1,20 @@
 import * as z from 'zod'
+import type { Operation } from './operation.ts'
+import { COMMAND_ROWS } from './operation-rows/commands.ts'
+import { FILE_ROWS } from './operation-rows/files.ts'
+import { SANDBOX_ROWS } from './operation-rows/sandboxes.ts'
+import { SYSTEM_ROWS } from './operation-rows/system.ts'
 import type { AgentStatus, AuditListing, AuditVerification, DoctorReport, TrustEntry } from './reports.ts'
 import type { RunIo, RunRequest, RunResult } from './run.ts'
-import { RunRequestSchema } from './schemas/run.ts'
-import type { EventName } from './events.ts'
 
-/**
- * What every door needs to know of an operation. Doors that speak JSON (HTTP, MCP, the SDKs) and the reference page
- * `docs/operations.md` are derived from the table; CLI commands are written by hand and call the functions of the same names.
- */
-export interface Operation {
-  readonly summary: string
-  /** What arrives at a door that speaks JSON. */
-  readonly input: z.ZodType
-  /** HTTP binding; undefined = not reachable over HTTP. */
-  readonly http?: { readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'; readonly path: string }
-  /** MCP tool name; undefined = not a tool. */
-  readonly mcp?: string
-  /** Action that policy decides on; undefined = reading that needs no decision. */
-  readonly action?: 'Run' | 'Create'
-  /** Event written to the audit log when it is done. */
-  readonly event?: EventName
-}
+export type { Operation } from './operation.ts'
 
 const nothing = z.object({})
 const oneFile = z.object({ path: z.string().min(1) })
 
-export const OPERATIONS = {
-  run: {
-    summary: 'Run a command in a fresh sandbox',
-    input: RunRequestSchema,
-    http: { method: 'POST', path: '/run' },
-    mcp: 'sandbox_run',
-    action: 'Run',
-    event: 'command_executed',
-  },
-  doctor: {
-    summary: 'Find out what works on this machine',
-    input: z.object({ cwd: z.string().startsWith('/').optional() }),
-    http: { method: 'GET', path: '/doctor' },
-  },
-  agents: {
-    summary: 'List coding agents and whether they are installed',
-    input: z.object({ cwd: z.string().startsWith('/').optional() }),
-    http: { method: 'GET', path: '/agents' },
-  },
+/** What only a program on this machine can ask for. */
+const LOCAL_ROWS = {
   auditPath: { summary: 'Name the audit log', input: nothing },
-  auditList: {
-    summary: 'Read the audit log',
-    input: z.object({ sandbox: z.string().optional(), last: z.int().min(1).optional() }),
-    http: { method: 'GET', path: '/audit' },
-  },
-  auditVerify: { summary: 'Check the audit log for changes', input: nothing, http: { method: 'GET', path: '/audit/verify' } },
   init: {
     summary: 'Write an agentkernel.toml',
     input: z.object({ dir: z.string().startsWith('/'), name: z.string().optional(), agent: z.string().optional() }),
@@ -60,7 +24,22 @@ export const OPERATIONS = {
   trustList: { summary: 'List trusted project files', input: nothing },
   trustRemove: { summary: 'Stop trusting a project file', input: oneFile },
   names: { summary: 'Names for shell completion', input: z.object({ kind: z.enum(['backend', 'profile', 'agent']) }) },
+} as const satisfies Record<string, Operation>
+
+/** Everything the product can do. Each function of `Operations` has a row of its name. */
+export const OPERATIONS = {
+  ...COMMAND_ROWS,
+  ...SANDBOX_ROWS,
+  ...FILE_ROWS,
+  ...SYSTEM_ROWS,
+  ...LOCAL_ROWS,
 } as const satisfies Record<keyof Operations, Operation>
+export type OperationName = keyof typeof OPERATIONS
+
+/** Operations that HTTP reaches. */
+export type HttpOperationName = {
+  [N in OperationName]: (typeof OPERATIONS)[N] extends { readonly http: unknown } ? N : never
+}[OperationName]
 
 /** The functions behind the table. `main` makes them; doors call them. */
 export interface Operations {

@@ -65,8 +65,17 @@ export interface SandboxOperations {
   execList(name: string): Promise<readonly DetachedCommand[]>
   /** Errors: `exec_not_found`. */
   execGet(name: string, id: string): Promise<DetachedCommand>
-  /** What is kept of a channel. Errors: `exec_not_found`. */
-  execLogs(name: string, id: string, channel: 'stdout' | 'stderr'): Promise<ExecLog>
+  /**
+   * What is kept of a channel, from `offset` (default 0; the log's own `start` where that is later) to the end of the log, or with
+   * `follow` until the command has ended. Errors: `exec_not_found`.
+   */
+  execLogs(
+    name: string,
+    id: string,
+    channel: 'stdout' | 'stderr',
+    from?: { readonly offset?: number; readonly follow?: boolean },
+    signal?: AbortSignal,
+  ): Promise<ExecLog>
   execKill(name: string, id: string): Promise<void>
 
   /** A file's bytes, or a part of them. Errors: `file_not_found`, `path_forbidden`. */
@@ -145,6 +154,7 @@ export type ExecChunk =
   | { readonly channel: 'stdout' | 'stderr'; readonly gap: true; readonly offset: number }
 export type ExecEnd = Pick<ExecResult, 'exit_code' | 'ended' | 'duration_ms'> & { readonly signal?: number }
 
+/** `start`: offset of the first byte in `bytes`; `end`: of the log's end when it was asked. */
 export interface ExecLog extends LogRange {
   readonly bytes: AsyncIterable<Uint8Array>
 }

@@ -1,10 +1,16 @@
+import packageFile from '../../package.json'
 import { OPERATIONS, type Operation } from '../../src/contract/operations.ts'
+import { openApiText } from '../../src/http/openapi.ts'
 import { compileSeccomp } from '../../src/policy/seccomp/compile.ts'
 import { SECCOMP_PROFILE_NAMES } from '../../src/policy/seccomp/profiles.ts'
 
 /** The generated files of the source tree: path from the root, and content. */
 export function generatedFiles(): Readonly<Record<string, string>> {
-  return { 'src/policy/seccomp/programs.gen.ts': seccompPrograms(), 'docs/operations.md': operationsPage() }
+  return {
+    'src/policy/seccomp/programs.gen.ts': seccompPrograms(),
+    'docs/operations.md': operationsPage(),
+    'spec/openapi.json': openApiText(packageFile.version),
+  }
 }
 
 function seccompPrograms(): string {
@@ -32,8 +38,8 @@ function operationsPage(): string {
   return [
     '# Operations',
     '',
-    'Everything the product can do, defined once in `src/contract/operations.ts`. Today the command line is the only door; the HTTP',
-    'and MCP bindings below are what their doors will use. Written by `npm run gen`.',
+    'Everything the product can do, defined once in `src/contract/operations.ts`. [The HTTP door](http-api.md) and `spec/openapi.json`',
+    'are made from it; the MCP names are what that door will use. Written by `npm run gen`.',
     '',
     '| operation | what it does | HTTP | MCP tool | policy action | audit event |',
     '| --- | --- | --- | --- | --- | --- |',

@@ -1,22 +1,50 @@
 import * as z from 'zod'
 import { PROFILE_NAMES, WORKSPACE_MODES } from '../config.ts'
+import { ExecResultSchema } from './sandboxes.ts'
+import { command, environment, hostPath, noNul, timeoutMs } from './text.ts'
 
-const noNul = z.string().refine((text) => !text.includes('\0'), 'must not contain a NUL character')
+/** A run as it arrives at a door that speaks JSON. Absent members mean: as the configuration says. */
+export const RunRequestSchema = z
+  .object({
+    command,
+    image: z.string().min(1).exactOptional().describe("Root file system; absent = the backend's own"),
+    backend: z.string().min(1).exactOptional().describe('Way to isolate; absent = the best that works here'),
+    profile: z.enum(PROFILE_NAMES).exactOptional().describe('Security profile; permissive needs an API key'),
+    fast: z.boolean().exactOptional().describe('A hint to use a prepared sandbox; changes nothing else'),
+    env: environment.exactOptional(),
+    workdir: noNul.exactOptional().describe('Directory inside the sandbox'),
+    timeout_ms: timeoutMs.exactOptional(),
+    memory_mb: z
+      .int()
+      .min(6)
+      .max(2 ** 31)
+      .exactOptional(),
+    vcpus: z.number().positive().max(4096).exactOptional().describe('Cores, fractions allowed'),
+    network: z.boolean().exactOptional().describe('False = off; absent = the profile decides'),
+    cwd: hostPath.exactOptional().describe('Host directory whose project is shown; none without it; needs an API key'),
+    workspace: z.enum(WORKSPACE_MODES).exactOptional().describe('How the project of `cwd` is shown'),
+    config_path: hostPath.exactOptional().describe('Host path of a config file; needs an API key'),
+  })
+  .meta({ id: 'RunRequest' })
 
-/** Input of the `run` operation as it arrives at a door that speaks JSON. */
-export const RunRequestSchema = z.object({
-  command: z.array(noNul).min(1),
-  cwd: z.string().startsWith('/').optional(),
-  configPath: z.string().optional(),
-  profile: z.enum(PROFILE_NAMES).optional(),
-  backend: z.string().optional(),
-  image: z.string().optional(),
-  env: z.record(z.string(), noNul).default({}),
-  callerEnv: z.record(z.string(), noNul).default({}),
-  workdir: z.string().optional(),
-  timeoutMs: z.int().min(1).optional(),
-  memoryBytes: z.int().min(1).optional(),
-  cpus: z.number().positive().optional(),
-  network: z.boolean().optional(),
-  workspace: z.enum(WORKSPACE_MODES).optional(),
+/** How a run ended. */
+export const RunReplySchema = ExecResultSchema.omit({ output_url: true })
+  .extend({ signal: z.int().exactOptional(), image: z.string() })
+  .meta({ id: 'RunReply' })
+
+export const BatchRequestSchema = z.object({
+  commands: z
+    .array(RunRequestSchema)
+    .min(1)
+    .max(1000)
+    .describe('Run side by side, a few at a time; a failure of one does not touch the others'),
+})
+export const BatchReplySchema = z.object({
+  results: z.array(
+    z.object({
+      output: z.string().nullable(),
+      error: z.string().nullable(),
+      exit_code: z.int().exactOptional(),
+    }),
+  ),
 })
