@@ -1,7 +1,7 @@
 import type { Server, WebSocketHandler } from 'bun'
 import type * as z from 'zod'
 import { AppError } from '../contract/errors.ts'
-import { type Operation } from '../contract/operation.ts'
+import type { Operation } from '../contract/operation.ts'
 import { OPERATIONS } from '../contract/operations.ts'
 import type { Caller } from '../contract/sandbox-operations.ts'
 import { requireKey } from './auth.ts'
@@ -15,7 +15,7 @@ import type { Handler, Handlers } from './handler.ts'
 import { readInput } from './input.ts'
 import { HttpMetrics } from './metrics.ts'
 import { requestIdOf } from './request-id.ts'
-import { createRouter, type Route } from './router.ts'
+import { createRouter, methodsOf, type Route } from './router.ts'
 import { routeHandlers } from './routes/all.ts'
 import type { SocketData } from './socket-session.ts'
 import { traceContextOf } from './trace-context.ts'
@@ -27,6 +27,8 @@ export interface HttpApp {
   fetch(request: Request, server: Server<SocketData>, door: Door): Promise<Response>
   readonly websocket: WebSocketHandler<SocketData>
   readonly keys: HttpDeps['keys']
+  /** True while a request is under way, or an answer still streams. */
+  readonly busy: () => boolean
   /** Lets nothing new in, and waits at most `graceMs` until what is under way is done. Ends no command. Safe to call again. */
   drain(graceMs: number): Promise<void>
 }
@@ -43,12 +45,10 @@ export function createHttpApp(deps: HttpDeps): HttpApp {
   const metrics = new HttpMetrics(deps.metrics, deps.version)
   const handlers = routeHandlers(metrics)
   const route = createRouter((found, exchange) => answer(found, exchange, handlers))
-  void metrics.follow(deps.sandboxes, traffic.closing).catch((error: unknown) => {
-    if (!traffic.closing.aborted) deps.log('error', 'metrics no longer follow events', { error: String(error) })
-  })
 
   return {
     keys: deps.keys,
+    busy: () => traffic.count > 0,
     drain: (graceMs) => traffic.drain(graceMs),
     fetch: async (request, server, door) => {
       const startedAt = performance.now()
@@ -106,7 +106,8 @@ async function respond(exchange: Exchange, route: (exchange: Exchange) => Promis
     // What has not been read of the body would otherwise be taken for the next request, or be read to its end.
     const unread = request.body !== null && !request.bodyUsed
     const connection = traffic.closing.aborted || unread ? { connection: 'close' } : {}
-    return jsonResponse(status, bug ? { ...body, request_id: id } : body, { ...headers, ...beside, ...connection })
+    const allow = status === 405 ? { allow: methodsOf(exchange.route) } : {}
+    return jsonResponse(status, bug ? { ...body, request_id: id } : body, { ...headers, ...allow, ...beside, ...connection })
   } finally {
     exchange.release()
   }
@@ -182,6 +183,6 @@ function logBug({ deps, id, route }: Exchange, error: unknown): void {
     route,
     error: String(error),
     stack: known?.stack,
-    cause: known?.cause === undefined ? undefined : String(known.cause),
+    cause: known?.cause instanceof Error ? (known.cause.stack ?? known.cause.message) : undefined,
   })
 }

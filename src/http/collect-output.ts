@@ -17,7 +17,8 @@ export async function collectOutput(session: ExecSession, limit = MAX_JSON_OUTPU
   let truncated = false
   for await (const chunk of session.output) {
     const bytes = bytesOf(chunk)
-    const part = bytes.subarray(0, room)
+    // A copy: a few bytes of a chunk would keep all of what it was received in.
+    const part = bytes.slice(0, room)
     if (part.length > 0) kept[chunk.channel].push(part)
     room -= part.length
     if (part.length < bytes.length || 'gap' in chunk) truncated = true

@@ -113,7 +113,7 @@ function membersOf(input: z.ZodType, schemas: Record<string, unknown>): Member[]
 /** An input's own object, whatever its name: its members are spread over path, query and body. */
 function inlined(input: z.ZodType): Json {
   const whole = z.toJSONSchema(input, { io: 'input' }) as Json
-  const name = String(whole['$ref'] ?? '').replace('#/$defs/', '')
+  const name = typeof whole['$ref'] === 'string' ? whole['$ref'].replace('#/$defs/', '') : ''
   const defs = (whole['$defs'] ?? {}) as Record<string, Json>
   const own = defs[name]
   if (own === undefined) return whole

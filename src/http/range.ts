@@ -30,12 +30,11 @@ export function rangeOf(header: string | null, size: number): ByteRange | 'unsat
  */
 export async function* exactly(chunks: AsyncIterable<Uint8Array>, length: number): AsyncGenerator<Uint8Array> {
   let left = length
-  if (left === 0) return
   for await (const chunk of chunks) {
+    if (left === 0) return
     const part = chunk.length > left ? chunk.subarray(0, left) : chunk
     left -= part.length
     yield part
-    if (left === 0) return
   }
-  throw new AppError('sandbox_lost', `the file ended ${left} bytes early`)
+  if (left > 0) throw new AppError('sandbox_lost', `the file ended ${left} bytes early`)
 }

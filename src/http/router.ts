@@ -21,6 +21,12 @@ export function httpRoutes(): readonly Route[] {
   })
 }
 
+/** What may be done at an address, for `Allow`. */
+export function methodsOf(template: string): string {
+  const methods = httpRoutes().flatMap((route) => (route.template === template ? [route.http.method] : []))
+  return [...new Set(methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))].join(', ')
+}
+
 interface Bindings {
   readonly exchange: Exchange
 }

@@ -17,7 +17,7 @@ export class TextPieces {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
     const whole = bytes.length - splitCharacter(bytes)
     // A copy: the rest must not keep a large chunk alive, nor change with it.
-    this.#rest = bytes.slice(whole)
+    this.#rest = new Uint8Array(bytes.subarray(whole))
     return whole === 0 ? undefined : pieceOf(bytes.subarray(0, whole))
   }
 

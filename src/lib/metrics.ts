@@ -10,14 +10,15 @@ const DEFAULT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 type Labels<L extends string> = Readonly<Record<L, string>>
 
 export class Metrics {
-  readonly #families: Family[] = []
+  readonly #families = new Map<string, Family>()
 
+  /** Each of these asked for again by its name is the same one, labels and all; whoever asks first says what it means. */
   counter<L extends string = never>(name: string, help: string, labels: readonly L[] = []): Counter<L> {
-    return this.#add(new Counter(name, help, labels))
+    return this.#get(name, () => new Counter(name, help, labels))
   }
 
   gauge<L extends string = never>(name: string, help: string, labels: readonly L[] = []): Gauge<L> {
-    return this.#add(new Gauge(name, help, labels))
+    return this.#get(name, () => new Gauge(name, help, labels))
   }
 
   histogram<L extends string = never>(
@@ -26,16 +27,19 @@ export class Metrics {
     labels: readonly L[] = [],
     buckets: readonly number[] = DEFAULT_BUCKETS,
   ): Histogram<L> {
-    return this.#add(new Histogram(name, help, labels, buckets))
+    return this.#get(name, () => new Histogram(name, help, labels, buckets))
   }
 
   /** All metrics, each with its type and meaning, in the order they were made. */
   text(): string {
-    return this.#families.map((family) => `${family.lines().join('\n')}\n`).join('')
+    return [...this.#families.values()].map((family) => `${family.lines().join('\n')}\n`).join('')
   }
 
-  #add<F extends Family>(family: F): F {
-    this.#families.push(family)
+  #get<F extends Family>(name: string, make: () => F): F {
+    // One name has one kind: what is there was made by the same method.
+    const known = this.#families.get(name) as F | undefined
+    const family = known ?? make()
+    this.#families.set(name, family)
     return family
   }
 }

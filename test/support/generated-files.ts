@@ -1,4 +1,4 @@
-import packageFile from '../../package.json'
+import packageFile from '../../package.json' with { type: 'json' }
 import { OPERATIONS, type Operation } from '../../src/contract/operations.ts'
 import { openApiText } from '../../src/http/openapi.ts'
 import { compileSeccomp } from '../../src/policy/seccomp/compile.ts'
