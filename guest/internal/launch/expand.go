@@ -5,16 +5,11 @@ import (
 	"path"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"agentkernel/guest/internal/plan"
 )
 
 // smallFile is the most bytes of a file that are taken over instead of mounted: every mount makes the start slower.
 const smallFile = 128 << 10
-
-// smallFolder is the size of a folder with few entries on the usual file systems; a larger one is not even looked into.
-const smallFolder = 4096
 
 // expand turns the steps that show files of the host into plain ones, by what each file is now. It runs before the stage
 // covers anything. What does not exist or cannot be read is not shown.
@@ -61,12 +56,6 @@ func show(source, target string) []plan.Mount {
 		}
 	}
 	info, err := os.Stat(source)
-	if err == nil && info.IsDir() && info.Size() <= smallFolder && strings.Contains(target, "/") {
-		left := fewEntries
-		if steps, ok := smallTree(source, target, &left); ok {
-			return steps
-		}
-	}
 	switch {
 	case err != nil:
 		return nil
@@ -76,68 +65,5 @@ func show(source, target string) []plan.Mount {
 		// What not everybody may read does not become readable because root took it over.
 		return nil
 	}
-	data, err := readFile(source)
-	if err != nil {
-		return nil
-	}
-	return []plan.Mount{{Kind: "file", Target: target, Data: string(data), Mode: 0o644}}
-}
-
-// fewEntries is the most files and folders of a tree that is taken over instead of mounted. A file costs a few system calls;
-// a mount is copied, walked through and taken down again by everyone on the way to the command, which is some twenty files.
-const fewEntries = 16
-
-// smallTree takes over a folder of a few small files, with the folders in it. ok is false for every other one, programs and
-// symlinks among them, and for one that not everybody may look into.
-func smallTree(source, target string, left *int) (steps []plan.Mount, ok bool) {
-	names, ok := fewNames(source, left)
-	if !ok {
-		return nil, false
-	}
-	steps = []plan.Mount{{Kind: "dir", Target: target, Mode: 0o755}}
-	for _, name := range names {
-		from, to := path.Join(source, name), path.Join(target, name)
-		var info unix.Stat_t
-		if err := unix.Lstat(from, &info); err != nil {
-			return nil, false
-		}
-		switch kind := info.Mode & unix.S_IFMT; {
-		case kind == unix.S_IFDIR && info.Mode&0o005 == 0o005:
-			below, ok := smallTree(from, to, left)
-			if !ok {
-				return nil, false
-			}
-			steps = append(steps, below...)
-		case kind == unix.S_IFREG && info.Mode&0o111 == 0 && info.Size <= smallFile:
-			steps = append(steps, show(from, to)...)
-		default:
-			return nil, false
-		}
-	}
-	return steps, true
-}
-
-// fewNames returns what is in a folder, and takes that many from left; ok is false when there are more.
-func fewNames(folder string, left *int) (names []string, ok bool) {
-	fd, err := open(unix.AT_FDCWD, folder, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, false
-	}
-	defer unix.Close(fd)
-	var buffer [2048]byte
-	for {
-		n, err := unix.ReadDirent(fd, buffer[:])
-		if err != nil {
-			return nil, false
-		}
-		if n == 0 {
-			*left -= len(names)
-			return names, true
-		}
-		// One more than is allowed, so that too many show.
-		_, _, names = unix.ParseDirent(buffer[:n], *left+1-len(names), names)
-		if len(names) > *left {
-			return nil, false
-		}
-	}
+	return []plan.Mount{{Kind: "copy", Source: source, Target: target, Mode: 0o644}}
 }

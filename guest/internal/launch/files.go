@@ -11,36 +11,6 @@ import (
 // What is here does what package os does, without its poller: a file that is opened, used and closed at once would cost
 // seven system calls more each, and a stage has dozens of them.
 
-// readFile returns the content of a file.
-func readFile(name string) ([]byte, error) {
-	fd, err := open(unix.AT_FDCWD, name, unix.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	var info unix.Stat_t
-	if err := unix.Fstat(fd, &info); err != nil {
-		return nil, &os.PathError{Op: "stat", Path: name, Err: err}
-	}
-	// One byte more than there should be: the read that finds the end is then the same one.
-	data := make([]byte, 0, info.Size+1)
-	for {
-		if len(data) == cap(data) {
-			data = append(data, 0)[:len(data)]
-		}
-		n, err := unix.Read(fd, data[len(data):cap(data)])
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return nil, &os.PathError{Op: "read", Path: name, Err: err}
-		}
-		if data = data[:len(data)+n]; n == 0 {
-			return data, nil
-		}
-	}
-}
-
 // writeFile makes a file, or empties the one that is there, and writes its content.
 func writeFile(name string, data []byte, mode uint32) error {
 	fd, err := open(unix.AT_FDCWD, name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, mode)
@@ -63,6 +33,39 @@ func writeAll(fd int, name string, data []byte) error {
 		data = data[n:]
 	}
 	return nil
+}
+
+// copyFile takes a file over. One that cannot be read by now is not shown. All go through one buffer: most of the time
+// of a program as young as this goes into memory that it uses for the first time.
+func (b *builder) copyFile(source, target string, mode uint32) error {
+	from, err := open(unix.AT_FDCWD, source, unix.O_RDONLY, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(from)
+	to, err := open(unix.AT_FDCWD, target, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(to)
+	if b.buffer == nil {
+		b.buffer = make([]byte, 32<<10)
+	}
+	for {
+		n, err := unix.Read(from, b.buffer)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return &os.PathError{Op: "read", Path: source, Err: err}
+		}
+		if n == 0 {
+			return nil
+		}
+		if err := writeAll(to, target, b.buffer[:n]); err != nil {
+			return err
+		}
+	}
 }
 
 func open(folder int, name string, flags int, mode uint32) (int, error) {

@@ -25,6 +25,8 @@ type builder struct {
 	idMap    int
 	// carriers are processes that carried an id map.
 	carriers []int
+	// buffer is for files that are copied.
+	buffer []byte
 	// unmapped says why the project's file system cannot be id-mapped: then it is copied.
 	unmapped error
 }
@@ -210,6 +212,8 @@ func (b *builder) apply(mount plan.Mount) error {
 		return b.makeDir(target, mount)
 	case "file":
 		return b.makeFile(target, mount)
+	case "copy":
+		return b.copyFile(mount.Source, target, mount.Mode)
 	case "symlink":
 		return b.makeSymlink(target, mount)
 	case "bind":

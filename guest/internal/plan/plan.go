@@ -88,7 +88,7 @@ type IDRange struct {
 // Mount is one step of building the stage. Target is relative to the stage.
 type Mount struct {
 	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, show, showMatching, devices, devpts,
-	// console.
+	// console; and copy, which a small file of show becomes.
 	Kind   string `json:"kind"`
 	Target string `json:"target"`
 	// Within makes Target relative to this folder of the stage and refuses symlinks on the way.
