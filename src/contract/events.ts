@@ -35,6 +35,17 @@ export type AuditEvent =
     }
   | { readonly type: 'policy_violation'; readonly sandbox: string; readonly policy: string; readonly details: string }
   | { readonly type: 'sandbox_error'; readonly name: string; readonly error: string }
+  | {
+      readonly type: 'sandbox_created'
+      readonly name: string
+      readonly image: string
+      readonly backend: string
+      readonly labels?: Readonly<Record<string, string>>
+    }
+  | { readonly type: 'sandbox_started'; readonly name: string; readonly profile: string }
+  | { readonly type: 'sandbox_stopped' | 'sandbox_removed'; readonly name: string }
+  | { readonly type: 'file_written' | 'file_read'; readonly sandbox: string; readonly path: string }
+  | { readonly type: 'session_attached'; readonly sandbox: string }
   | { readonly type: 'config_trusted'; readonly path: string; readonly sha256: string }
 
 /** Where events go. `append` resolves when the record is on disk. Errors: `audit_write_failed`. */

@@ -76,8 +76,11 @@ export interface SandboxVerbs {
   /** What is true of it now, whatever happened meanwhile: crash, reboot, a pid that belongs to somebody else. Never throws. */
   inspect(handle: SandboxHandle, signal: AbortSignal): Promise<'running' | 'stopped' | 'gone'>
 
-  /** Removes what belongs to sandboxes that are not among `known`; resolves with how many. For a start after a crash. */
-  sweep(known: ReadonlySet<string>, signal: AbortSignal): Promise<number>
+  /**
+   * Removes what belongs to sandboxes that nobody knows; resolves with how many. For a start after a crash. `isKnown` is asked
+   * after the look at what is there: a sandbox is known before anything of it exists.
+   */
+  sweep(isKnown: (id: string) => boolean, signal: AbortSignal): Promise<number>
 
   /** Changes limits of a running sandbox in place. Errors: `not_available_yet` where limits cannot be changed. */
   readonly resize?: (handle: SandboxHandle, limits: ResourceLimits, signal: AbortSignal) => Promise<void>

@@ -26,6 +26,11 @@ export function noticesBefore(firstTime: (key: string, scope?: string) => boolea
     .map(({ text }) => text)
 }
 
+/** All of them, for a reply that is read once; about the workspace only when one was asked for. */
+export function noticesAbout(facts: NoticeFacts, withWorkspace: boolean): string[] {
+  return [...aboutConfig(facts), ...aboutNetwork(facts), ...(withWorkspace ? aboutWorkspace(facts) : [])].map(({ text }) => text)
+}
+
 function aboutConfig({ config, workspace, cwd }: NoticeFacts): Notice[] {
   const { warnings, inertKeys, laterKeys, image, sources } = config
   // An edited file is a new one: whoever trusted the old one wants to hear that the new one does not count.

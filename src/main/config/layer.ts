@@ -1,5 +1,13 @@
 import { dirname, resolve } from 'node:path'
-import type { ApiConfig, CommandRules, CompatibilityMode, ConfigSource, NetworkLevel, ProfileName, SecurityOverrides } from '../../contract/config.ts'
+import type {
+  ApiConfig,
+  CommandRules,
+  CompatibilityMode,
+  ConfigSource,
+  NetworkLevel,
+  ProfileName,
+  SecurityOverrides,
+} from '../../contract/config.ts'
 import type { Isolation } from '../../contract/isolation.ts'
 import type { ConfigFile } from '../../contract/schemas/config-keys.ts'
 import { CONFIG_SHAPE } from '../../contract/schemas/config-keys.ts'

@@ -1,0 +1,32 @@
+import { describe, expect, test } from 'bun:test'
+import { importRequest } from './config-text.ts'
+
+describe('importing a sandbox', () => {
+  test('takes name, agent, profile and limits from the text', () => {
+    const text =
+      '[sandbox]\nname = "box"\n[agent]\npreferred = "claude"\n[resources]\nvcpus = 2\nmemory_mb = 256\n[security]\nprofile = "restrictive"\n'
+    expect(importRequest(text, undefined, undefined)).toEqual({
+      name: 'box',
+      start: false,
+      agent: 'claude',
+      vcpus: 2,
+      memory_mb: 256,
+      profile: 'restrictive',
+    })
+  })
+
+  test('another name and backend win over the text', () => {
+    expect(importRequest('[sandbox]\nname = "box"\n', 'other', 'namespace')).toEqual({ name: 'other', start: false, backend: 'namespace' })
+  })
+
+  test.each([
+    ['= =', 'not TOML'],
+    ['', 'sandbox.name is missing'],
+    ['sandbox = 1', '[sandbox] is not a table'],
+    ['[sandbox]\nname = 5', 'sandbox.name is not a text'],
+    ['[sandbox]\nname = "a"\n[resources]\nmemory_mb = -1', 'resources.memory_mb'],
+    ['[sandbox]\nname = "a"\n[security]\nprofile = "none"', 'security.profile'],
+  ])('refuses %j and says why', (text, reason) => {
+    expect(() => importRequest(text, undefined, undefined)).toThrow(reason)
+  })
+})

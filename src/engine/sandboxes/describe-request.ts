@@ -1,0 +1,135 @@
+import type { ResolvedConfig } from '../../contract/config.ts'
+import { AppError } from '../../contract/errors.ts'
+import type { RunRequest } from '../../contract/run.ts'
+import type { Caller } from '../../contract/sandbox-operations.ts'
+import type { CreateRequest } from '../../contract/sandboxes.ts'
+import type { Driver } from '../../drivers/driver.ts'
+import { parseTtlSeconds } from '../../lib/ttl.ts'
+import { checkIsolation } from '../../policy/isolation.ts'
+import { type Machine, type ResolvedPermissions, resolvePermissions } from '../../policy/permissions.ts'
+import type { SandboxRecord } from '../../store/sandboxes/store.ts'
+import type { WorkspaceChoice } from '../workspace/describe.ts'
+import { noticesAbout } from '../notices.ts'
+import type { SavedSpec } from './saved.ts'
+import { parseVariables } from './variables.ts'
+
+export interface DescribeDeps {
+  readonly loadConfig: (request: Pick<RunRequest, 'cwd' | 'configPath'>) => Promise<ResolvedConfig>
+  readonly describeWorkspace: (mode: 'none' | 'copy' | 'mount', cwd: string | undefined, signal: AbortSignal) => Promise<WorkspaceChoice>
+  readonly machine: Machine
+  readonly now: () => Date
+  readonly newId: () => string
+}
+
+const MIB = 1024 ** 2
+/** What a sandbox asked for over the network gets unless the request says otherwise. */
+const HTTP_DEFAULT_MEMORY_BYTES = 512 * MIB
+const HTTP_DEFAULT_CPUS = 1
+
+/**
+ * Decides everything about a sandbox that stays, from the request and the configuration: the same decisions, by the same code, as for
+ * a single run. Errors: `policy_denied`, `isolation_too_weak`, `invalid_argument`, `config_invalid`, `not_available_yet`.
+ */
+export async function describeRequest(
+  deps: DescribeDeps,
+  driver: Driver,
+  request: CreateRequest,
+  caller: Caller,
+  signal: AbortSignal,
+): Promise<{ readonly record: SandboxRecord; readonly warnings: readonly string[] }> {
+  const asRun = runRequestOf(request, caller)
+  const config = await deps.loadConfig(asRun)
+  const resolved = resolvePermissions(asRun, config, deps.machine)
+  const tooWeak = checkIsolation({ name: driver.name, isolation: driver.facts.isolation }, config.minIsolation)
+  if (tooWeak !== undefined) throw tooWeak
+  const mode = resolved.permissions.workspace === 'none' || request.dir === undefined ? 'none' : 'copy'
+  const workspace = await deps.describeWorkspace(mode, request.dir, signal)
+  const record = recordOf(deps, driver, request, config, resolved, workspace)
+  return {
+    record,
+    warnings: [...noticesAbout({ config, resolved, workspace, cwd: request.dir ?? '' }, request.dir !== undefined), ...unshared(resolved)],
+  }
+}
+
+function runRequestOf(request: CreateRequest, caller: Caller): RunRequest {
+  if (request.image !== undefined && request.image !== 'host') {
+    throw new AppError('not_available_yet', `the image "${request.image}" cannot be used yet; the only image is "host"`)
+  }
+  const overHttp = caller.door === 'http'
+  const memoryBytes = request.memory_mb === undefined ? (overHttp ? HTTP_DEFAULT_MEMORY_BYTES : undefined) : request.memory_mb * MIB
+  const cpus = request.vcpus ?? (overHttp ? HTTP_DEFAULT_CPUS : undefined)
+  return {
+    command: ['sh'],
+    cwd: request.dir,
+    env: {},
+    callerEnv: {},
+    ...(request.config_path === undefined ? {} : { configPath: request.config_path }),
+    ...(request.profile === undefined ? {} : { profile: request.profile }),
+    ...(request.backend === undefined ? {} : { backend: request.backend }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(cpus === undefined ? {} : { cpus }),
+    ...(request.workspace === undefined ? {} : { workspace: request.workspace }),
+  }
+}
+
+function recordOf(
+  deps: DescribeDeps,
+  driver: Driver,
+  request: CreateRequest,
+  config: ResolvedConfig,
+  resolved: ResolvedPermissions,
+  workspace: WorkspaceChoice,
+): SandboxRecord {
+  const now = deps.now()
+  const id = deps.newId()
+  const permissions = { ...resolved.permissions, workspace: workspace.view === undefined ? ('none' as const) : ('copy' as const) }
+  const saved: SavedSpec = {
+    spec: { id, name: request.name, image: 'host', workspace: workspace.view, permissions, callerPath: request.caller_path ?? '' },
+    commands: config.commands,
+    cwd: workspace.cwdInside,
+  }
+  return {
+    id,
+    name: request.name,
+    state: 'creating',
+    failure: null,
+    backend: driver.name,
+    spec: JSON.stringify(saved),
+    handle: null,
+    step: null,
+    labels: request.labels ?? {},
+    description: request.description ?? null,
+    agent: request.agent ?? null,
+    project: workspace.view?.hostPath ?? null,
+    ports: request.ports ?? [],
+    environment: { ...config.environment, ...parseVariables(request.env ?? []) },
+    lifecycle: request.lifecycle ?? null,
+    createdAt: now.toISOString(),
+    expiresAt: expiry(request.ttl, now),
+    lastActivityAt: now.toISOString(),
+    startedAt: null,
+    archivedAt: null,
+    archivedReason: null,
+  }
+}
+
+function unshared({ permissions }: ResolvedPermissions): string[] {
+  if (permissions.workspace !== 'mount') return []
+  return ['the project was copied: a sandbox that stays never shares the live files; move changes with `agentkernel sandbox cp`.']
+}
+
+/** Null = never. Errors: `invalid_argument`. */
+export function expiry(ttl: string | undefined, from: Date): string | null {
+  const seconds = ttl === undefined ? 0 : parseTtl(ttl)
+  return seconds === 0 ? null : new Date(from.getTime() + seconds * 1000).toISOString()
+}
+
+/** Errors: `invalid_argument`. */
+export function parseTtl(text: string): number {
+  const seconds = parseTtlSeconds(text)
+  if (seconds !== undefined) return seconds
+  throw new AppError(
+    'invalid_argument',
+    `"${text.slice(0, 40)}" is not a time to live; write a number and s, m, h or d, as in 30m, or 0 for none`,
+  )
+}

@@ -1,0 +1,49 @@
+import type { SandboxInfo } from '../../contract/sandboxes.ts'
+import type { SandboxRecord } from '../../store/sandboxes/store.ts'
+import { savedOf } from './saved.ts'
+
+const MIB = 1024 ** 2
+
+/** A sandbox as doors show it: nothing empty, no secret, no variable's value. */
+export function infoOf(
+  record: SandboxRecord,
+  extra: Pick<SandboxInfo, 'timings_ms' | 'warnings'> & { readonly isolation: string },
+): SandboxInfo {
+  const { spec } = savedOf(record)
+  const { permissions } = spec
+  return {
+    name: record.name,
+    uuid: record.id,
+    status: record.state,
+    ...given('failure', record.failure),
+    backend: record.backend,
+    isolation: extra.isolation,
+    profile: permissions.profile,
+    network: permissions.network,
+    image: spec.image,
+    ...given('vcpus', permissions.cpus),
+    memory_mb: Math.round(permissions.memoryBytes / MIB),
+    workspace: spec.workspace === undefined ? 'none' : 'copy',
+    ...given('project', record.project),
+    ...given('agent', record.agent),
+    ...(record.ports.length === 0 ? {} : { ports: record.ports }),
+    placeholder_secrets: false,
+    ...(Object.keys(record.labels).length === 0 ? {} : { labels: record.labels }),
+    ...given('description', record.description),
+    created_at: record.createdAt,
+    ...given('started_at', record.startedAt),
+    last_activity_at: record.lastActivityAt,
+    ...given('expires_at', record.expiresAt),
+    ...given('archived_at', record.archivedAt),
+    ...given('archived_reason', record.archivedReason),
+    ...given('lifecycle', record.lifecycle),
+    ...(extra.timings_ms === undefined ? {} : { timings_ms: extra.timings_ms }),
+    ...(extra.warnings === undefined || extra.warnings.length === 0 ? {} : { warnings: extra.warnings }),
+  }
+}
+
+/** A member that is there only when it has a value. */
+function given<K extends string, V>(key: K, value: V | null | undefined): { readonly [P in K]?: V } {
+  // The cast is true because a computed key of type K gives exactly this record.
+  return value === null || value === undefined ? {} : ({ [key]: value } as { readonly [P in K]?: V })
+}

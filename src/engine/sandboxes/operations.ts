@@ -1,0 +1,216 @@
+import { AppError } from '../../contract/errors.ts'
+import type { AuditListing } from '../../contract/reports.ts'
+import type { RunIo, RunRequest, RunResult } from '../../contract/run.ts'
+import type { SandboxOperations } from '../../contract/sandbox-operations.ts'
+import type { PatchRequest, SandboxInfo, SandboxStats } from '../../contract/sandboxes.ts'
+import type { Driver } from '../../drivers/driver.ts'
+import type { SandboxRecord } from '../../store/sandboxes/store.ts'
+import type { Autopilot } from './autopilot.ts'
+import { collect } from './collect.ts'
+import { attachCommand, type CommandDeps, commandLog, findCommand, killCommand, listCommands, startCommand } from './commands.ts'
+import { exportText, importRequest } from './config-text.ts'
+import { type DescribeDeps, describeRequest, expiry, parseTtl } from './describe-request.ts'
+import { fileOperations } from './files.ts'
+import type { Idempotency } from './idempotency.ts'
+import { infoOf } from './info.ts'
+import { type Lifecycle, verbsOf } from './lifecycle.ts'
+import { runSession } from './one-shot.ts'
+import { type ResizeDeps, resizeSandbox } from './resize.ts'
+import { requireRecord, requireRunning } from './running.ts'
+import { handleOf, savedOf } from './saved.ts'
+
+export interface OperationDeps extends CommandDeps, DescribeDeps, ResizeDeps {
+  /** Monotonic, in ms. */
+  readonly monotonic: () => number
+  readonly lifecycle: Lifecycle
+  readonly autopilot: Autopilot
+  readonly idempotency: Idempotency
+  /** Keeps in touch with a sandbox that runs now. */
+  readonly follow: (record: SandboxRecord) => void
+  readonly auditList: (sandbox: string) => Promise<AuditListing>
+  /** One command in a sandbox of its own. */
+  readonly run: (request: RunRequest, io: RunIo, signal: AbortSignal) => Promise<RunResult>
+  readonly nameProblem: (name: string) => string | undefined
+}
+
+/** Everything that doors can do with sandboxes that stay. Each part is in a file of its own; this is where they meet. */
+export function createSandboxOperations(deps: OperationDeps): SandboxOperations {
+  const { store } = deps
+  const info = async (record: SandboxRecord, extra: Pick<SandboxInfo, 'timings_ms' | 'warnings'> = {}): Promise<SandboxInfo> =>
+    infoOf(record, { isolation: (await deps.driver(record.backend)).facts.isolation, ...extra })
+  return {
+    ...lives(deps, info),
+    list: async (filter) => Promise.all(store.list(filter).map((record) => info(record))),
+    get: async (name) => info(requireRecord(store, name)),
+    getByUuid: async (uuid) => {
+      const record = store.byId(uuid)
+      if (record === undefined) throw new AppError('sandbox_not_found', 'Sandbox not found')
+      return info(record)
+    },
+    patch: async (name, change) => info(patch(deps, requireRecord(store, name), change)),
+    extend: async (name, by) => extend(deps, requireRecord(store, name), by),
+    resize: async (name, limits, signal) => info(await resizeSandbox(deps, requireRecord(store, name), limits, signal)),
+    reconcile: ({ dry_run }, signal) => deps.autopilot.run(dry_run, signal),
+    exportConfig: async (name) => exportText(requireRecord(store, name)),
+    logs: (name) => {
+      requireRecord(store, name)
+      return deps.auditList(name)
+    },
+    stats: (name) => stats(deps, name),
+    ...commands(deps),
+    ...fileOperations(deps),
+    events: (input, signal) => deps.events.listen(input, signal),
+    runStream: async (request, _options, signal) => runSession(deps.newExecId(), request, deps.run, signal).session,
+  }
+}
+
+type Info = (record: SandboxRecord, extra?: Pick<SandboxInfo, 'timings_ms' | 'warnings'>) => Promise<SandboxInfo>
+
+/** Being made, started, stopped and removed. */
+function lives(
+  deps: OperationDeps,
+  info: Info,
+): Pick<SandboxOperations, 'create' | 'start' | 'stop' | 'remove' | 'recover' | 'gc' | 'importConfig'> {
+  const { store, lifecycle, events, audit } = deps
+  const create: SandboxOperations['create'] = (request, { key, caller }, signal) =>
+    deps.idempotency.once(key, request, async () => {
+      const problem = deps.nameProblem(request.name)
+      if (problem !== undefined) throw new AppError('invalid_argument', problem)
+      if (store.byName(request.name) !== undefined) throw nameTaken(request.name)
+      const driver: Driver = await deps.driver(request.backend)
+      verbsOf(driver)
+      const { record, warnings } = await describeRequest(deps, driver, request, caller, signal)
+      store.insert(record)
+      const began = deps.monotonic()
+      const made = await lifecycle.make(record, request.start !== false, signal)
+      const timings = { ...made.timings, total: Math.round((deps.monotonic() - began) * 10) / 10 }
+      if (made.record.state === 'running') deps.follow(made.record)
+      const { memory_mb, vcpus, image } = infoOf(made.record, { isolation: '' })
+      events.emit('sandbox.created', made.record, {
+        image,
+        backend: driver.name,
+        vcpus: vcpus ?? null,
+        memory_mb,
+        duration_ms: timings.total,
+      })
+      if (made.record.state === 'running') events.emit('sandbox.started', made.record, { duration_ms: timings.total })
+      await audit.append({ type: 'sandbox_created', name: record.name, image, backend: driver.name, ...labelsOf(record) })
+      deps.autopilot.reset()
+      return info(made.record, { timings_ms: timings, warnings: [...warnings, ...(handleOf(made.record)?.notices ?? [])] })
+    })
+  const remove: SandboxOperations['remove'] = async (name, signal) => {
+    const record = requireRecord(store, name)
+    await lifecycle.remove(record.id, signal)
+    await audit.append({ type: 'sandbox_removed', name })
+  }
+  return {
+    create,
+    remove,
+    start: async (name, signal) => {
+      const before = requireRecord(store, name)
+      const { record, timings } = await lifecycle.start(before.id, signal)
+      deps.activity.touch(record.id)
+      if (before.state === 'running') return info(record)
+      deps.follow(record)
+      events.emit('sandbox.started', record, {})
+      await audit.append({ type: 'sandbox_started', name, profile: savedOf(record).spec.permissions.profile })
+      deps.autopilot.reset()
+      return info(record, { timings_ms: timings, warnings: handleOf(record)?.notices ?? [] })
+    },
+    stop: async (name, signal) => {
+      const before = requireRecord(store, name)
+      const record = await lifecycle.stop(before.id, signal)
+      if (before.state === 'running') {
+        events.emit('sandbox.stopped', record, { reason: 'asked for' })
+        await audit.append({ type: 'sandbox_stopped', name })
+      }
+      return info(record)
+    },
+    recover: async (name) => {
+      const before = requireRecord(store, name)
+      const record = await lifecycle.recover(before.id, new AbortController().signal)
+      deps.activity.touch(record.id)
+      deps.activity.flush()
+      events.emit('sandbox.recovered', record, {})
+      deps.autopilot.reset()
+      return info(requireRecord(store, name))
+    },
+    gc: async ({ dry_run, labels }, signal) => {
+      const now = deps.now().toISOString()
+      const all =
+        labels === undefined ? store.list().filter(({ expiresAt }) => expiresAt !== null && expiresAt <= now) : store.list({ labels })
+      const names = all.map((record) => record.name)
+      if (!dry_run) for (const name of names) await remove(name, signal)
+      return { removed: names, count: names.length }
+    },
+    importConfig: (input, signal) =>
+      create(importRequest(input.config, input.as, input.backend), { caller: { door: 'socket', authenticated: true } }, signal),
+  }
+}
+
+function commands(
+  deps: OperationDeps,
+): Pick<SandboxOperations, 'exec' | 'execStream' | 'attachExec' | 'execDetach' | 'execList' | 'execGet' | 'execLogs' | 'execKill'> {
+  return {
+    exec: async (name, request, { caller }, signal) => {
+      const session = await startCommand(deps, name, request, { caller, detach: false }, signal)
+      return collect(session, (id) => `/sandboxes/${name}/exec/detached/${id}/output?stream=stdout`)
+    },
+    execStream: (name, request, { caller }, signal) => startCommand(deps, name, request, { caller, detach: false }, signal),
+    attachExec: (name, id, from, signal) => attachCommand(deps, name, id, from, signal),
+    execDetach: async (name, request, { caller }, signal) => {
+      const session = await startCommand(deps, name, request, { caller, detach: true }, signal)
+      return findCommand(deps, name, session.id)
+    },
+    execList: (name) => listCommands(deps, name),
+    execGet: (name, id) => findCommand(deps, name, id),
+    execLogs: (name, id, channel) => commandLog(deps, name, id, channel),
+    execKill: (name, id) => killCommand(deps, name, id),
+  }
+}
+
+function patch(deps: OperationDeps, record: SandboxRecord, change: PatchRequest): SandboxRecord {
+  const changed = deps.store.update(record.id, {
+    ...(change.labels === undefined ? {} : { labels: change.labels }),
+    ...(change.description === undefined ? {} : { description: change.description }),
+    ...(change.lifecycle === undefined ? {} : { lifecycle: change.lifecycle }),
+  })
+  if (changed === undefined) throw new AppError('sandbox_not_found', 'Sandbox not found')
+  deps.events.emit('sandbox.updated', changed, {})
+  deps.autopilot.reset()
+  return changed
+}
+
+function extend(deps: OperationDeps, record: SandboxRecord, by: string): { readonly expires_at: string | null } {
+  const now = deps.now()
+  const from = record.expiresAt === null || Date.parse(record.expiresAt) < now.getTime() ? now : new Date(record.expiresAt)
+  const expiresAt = parseTtl(by) === 0 ? null : expiry(by, from)
+  deps.store.update(record.id, { expiresAt })
+  deps.autopilot.reset()
+  return { expires_at: expiresAt }
+}
+
+async function stats(deps: OperationDeps, name: string): Promise<SandboxStats> {
+  const record = requireRecord(deps.store, name)
+  const limit = savedOf(record).spec.permissions.memoryBytes
+  if (record.state !== 'running') return { sandbox: name, status: record.state, memory_limit_bytes: limit }
+  const { handle, guest } = await requireRunning(deps, name)
+  const usage = verbsOf(await deps.driver(record.backend)).usage(handle)
+  const { processes } = await guest.stats()
+  const rss = processes.reduce((sum, process) => sum + process.rss, 0)
+  return {
+    sandbox: name,
+    status: record.state,
+    memory_bytes: usage.memoryBytes ?? rss,
+    ...(usage.memoryPeakBytes === undefined ? {} : { memory_peak_bytes: usage.memoryPeakBytes }),
+    memory_limit_bytes: limit,
+    cpu_ms: usage.cpuMs ?? processes.reduce((sum, process) => sum + process.cpu_ms, 0),
+    process_count: usage.processes ?? processes.length,
+    processes: processes.map(({ pid, argv, rss: bytes, cpu_ms }) => ({ pid, argv, rss: bytes, cpu_ms })),
+  }
+}
+
+const nameTaken = (name: string): AppError => new AppError('already_exists', `a sandbox named "${name}" exists already`)
+
+const labelsOf = ({ labels }: SandboxRecord): { readonly labels?: Readonly<Record<string, string>> } =>
+  Object.keys(labels).length === 0 ? {} : { labels }
