@@ -2,6 +2,7 @@
 //
 //	agentkernel-guest launch-as-root|launch-as-user   on the host: cgroups, mounts, id map, then becomes bubblewrap
 //	agentkernel-guest scope [try]                     on the host: a place for control groups, from the user's systemd
+//	agentkernel-guest keep copy|remove|end            on the host: files and processes of sandboxes that stay
 //	agentkernel-guest init                            in the sandbox: process 1, starts the command and reports how it ended
 //
 // Those that run commands take everything they need from descriptors, so that neither an argument list nor an environment shows it.
@@ -11,6 +12,7 @@ import (
 	"os"
 	"runtime"
 
+	"agentkernel/guest/internal/keep"
 	"agentkernel/guest/internal/launch"
 	"agentkernel/guest/internal/pidone"
 	"agentkernel/guest/internal/scope"
@@ -35,6 +37,8 @@ func main() {
 		os.Exit(launch.MainInUserNamespace(os.Args[2:]))
 	case "init":
 		os.Exit(pidone.Main())
+	case "keep":
+		os.Exit(keep.Main(os.Args[2:]))
 	case "scope":
 		os.Exit(scope.Main(os.Args[2:]))
 	case scope.KeeperMode:

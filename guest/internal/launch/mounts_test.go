@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"agentkernel/guest/internal/filetest"
 	"agentkernel/guest/internal/plan"
 )
 
@@ -49,7 +50,7 @@ func TestABindShowsItsSourceReadOnly(t *testing.T) {
 			}
 		}
 		for _, name := range []string{"/folder/below/file", "/file"} {
-			if got := readBack(t, b.stage+name); got != "mine" {
+			if got := filetest.Read(t, b.stage+name); got != "mine" {
 				t.Errorf("%s holds %q", name, got)
 			}
 			if err := os.WriteFile(b.stage+name, nil, 0); !errors.Is(err, unix.EROFS) {
@@ -57,7 +58,7 @@ func TestABindShowsItsSourceReadOnly(t *testing.T) {
 			}
 		}
 	})
-	if got := readBack(t, outside+"/file"); got != "mine" {
+	if got := filetest.Read(t, outside+"/file"); got != "mine" {
 		t.Fatalf("the source holds %q", got)
 	}
 }
@@ -90,7 +91,7 @@ func TestABindWithinCoversAFileAndRefusesASymlink(t *testing.T) {
 		}
 		if err := cover("secret"); err != nil {
 			t.Errorf("cover: %v", err)
-		} else if got := readBack(t, workspace+"/secret"); got != "" {
+		} else if got := filetest.Read(t, workspace+"/secret"); got != "" {
 			t.Errorf("still shows %q", got)
 		}
 		if err := cover("link"); !errors.Is(err, unix.ELOOP) {
@@ -100,7 +101,7 @@ func TestABindWithinCoversAFileAndRefusesASymlink(t *testing.T) {
 			t.Errorf("nothing was covered: %v", err)
 		}
 	})
-	if readBack(t, workspace+"/secret") != "key" || readBack(t, outside+"/file") != "mine" {
+	if filetest.Read(t, workspace+"/secret") != "key" || filetest.Read(t, outside+"/file") != "mine" {
 		t.Fatal("the host's own files changed")
 	}
 }
@@ -128,11 +129,11 @@ func TestASecretInAFolderThatCannotBeWrittenIsCovered(t *testing.T) {
 				return
 			}
 		}
-		if secret, config := readBack(t, source+"/secret"), readBack(t, source+"/config"); secret != "" || config != "clean" {
+		if secret, config := filetest.Read(t, source+"/secret"), filetest.Read(t, source+"/config"); secret != "" || config != "clean" {
 			t.Errorf("shows %q and %q", secret, config)
 		}
 	})
-	if readBack(t, workspace+"/locked/secret") != "key" || readBack(t, workspace+"/locked/config") != "token" {
+	if filetest.Read(t, workspace+"/locked/secret") != "key" || filetest.Read(t, workspace+"/locked/config") != "token" {
 		t.Fatal("the host's own files changed")
 	}
 }
@@ -198,14 +199,14 @@ func coverWhatIsForeign(t *testing.T, foreign []string, refusal error) {
 				return
 			}
 		}
-		if secret, config := readBack(t, workspace+"shared/secret"), readBack(t, workspace+"shared/config"); secret != "" || config != "clean" {
+		if secret, config := filetest.Read(t, workspace+"shared/secret"), filetest.Read(t, workspace+"shared/config"); secret != "" || config != "clean" {
 			t.Errorf("shows %q and %q", secret, config)
 		}
 	})
 	if copied {
 		t.Skip("this system has no overlay with an id map, and a copy belongs to nobody else")
 	}
-	if readBack(t, outside+"/shared/secret") != "key" || readBack(t, outside+"/shared/config") != "token" {
+	if filetest.Read(t, outside+"/shared/secret") != "key" || filetest.Read(t, outside+"/shared/config") != "token" {
 		t.Fatal("the host's own files changed")
 	}
 }

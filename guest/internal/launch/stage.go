@@ -11,6 +11,7 @@ import (
 
 	"agentkernel/guest/internal/plan"
 	"agentkernel/guest/internal/status"
+	"agentkernel/guest/internal/trees"
 )
 
 // builder is the state of making one stage.
@@ -409,9 +410,18 @@ func (b *builder) overlay(target string, mount plan.Mount) error {
 			return reason
 		}
 	}
-	if err := copyTree(lower, upper+"/upper", b.owner()); err != nil {
+	if err := b.copy(lower, upper+"/upper"); err != nil {
 		return err
 	}
 	status.Send(status.Line{Copied: true, Step: step, Detail: reason.Error()})
 	return unix.Mount(upper+"/upper", target, "", unix.MS_BIND, "")
+}
+
+func (b *builder) copy(source, target string) error {
+	fd, err := open(unix.AT_FDCWD, source, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	owner := b.owner()
+	return trees.Copy{To: trees.Owner{UID: owner.UID, GID: owner.GID}}.Copy(fd, target)
 }

@@ -9,14 +9,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"agentkernel/guest/internal/filetest"
 	"agentkernel/guest/internal/plan"
 )
 
 // stage makes a stage with a workspace and a folder outside of it that nothing may touch.
 func stage(t *testing.T) (b *builder, workspace, outside string) {
 	t.Helper()
-	noMask(t)
-	root := tree(t, map[string]string{"outside/file": "mine", "outside/folder/file": "mine", "stage/workspace/": ""})
+	filetest.NoMask(t)
+	root := filetest.Make(t, map[string]string{"outside/file": "mine", "outside/folder/file": "mine", "stage/workspace/": ""})
 	b = &builder{stage: root + "/stage", work: &plan.Plan{}, idMap: -1}
 	return b, root + "/stage/workspace", root + "/outside"
 }
@@ -48,7 +49,7 @@ func TestRemoveWithinTakesTheFileAndNothingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := names(t, workspace); !reflect.DeepEqual(got, []string{"a", "a/b", "a/b/other"}) {
+	if got := filetest.Names(t, workspace); !reflect.DeepEqual(got, []string{"a", "a/b", "a/b/other"}) {
 		t.Fatalf("left %q", got)
 	}
 }
@@ -61,7 +62,7 @@ func TestFileWithinReplacesTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(workspace + "/.git/config")
-	if err != nil || info.Mode().Perm() != 0o644 || readBack(t, workspace+"/.git/config") != "clean" {
+	if err != nil || info.Mode().Perm() != 0o644 || filetest.Read(t, workspace+"/.git/config") != "clean" {
 		t.Fatalf("mode %v, %v", info.Mode(), err)
 	}
 	// The old file may be the host's own, shown by a link: it is never written to.
@@ -72,7 +73,7 @@ func TestFileWithinReplacesTheFile(t *testing.T) {
 	if err := b.apply(plan.Mount{Kind: "file", Within: "workspace", Target: "one", Data: "clean", Mode: 0o644}); err != nil {
 		t.Fatal(err)
 	}
-	if readBack(t, workspace+"/two") != "token" {
+	if filetest.Read(t, workspace+"/two") != "token" {
 		t.Error("the other name of the file changed too")
 	}
 }
@@ -112,7 +113,7 @@ func TestWithinNeverGoesThroughASymlinkOrOut(t *testing.T) {
 					t.Errorf("error = %v", err)
 				}
 				for _, file := range []string{outside + "/file", outside + "/folder/file"} {
-					if readBack(t, file) != "mine" {
+					if filetest.Read(t, file) != "mine" {
 						t.Errorf("%s changed", file)
 					}
 				}
@@ -131,11 +132,11 @@ func TestWithinTakesASymlinkItselfNotWhatItLeadsTo(t *testing.T) {
 		if err := b.apply(plan.Mount{Kind: kind, Within: "workspace", Target: "secret", Data: "clean", Mode: 0o644}); err != nil {
 			t.Fatal(err)
 		}
-		if readBack(t, outside+"/file") != "mine" {
+		if filetest.Read(t, outside+"/file") != "mine" {
 			t.Fatalf("%s changed what the symlink leads to", kind)
 		}
 	}
-	if readBack(t, workspace+"/secret") != "clean" {
+	if filetest.Read(t, workspace+"/secret") != "clean" {
 		t.Error("the symlink was not replaced")
 	}
 }
@@ -155,7 +156,7 @@ func TestAFileIsMadeOnlyWhereThereIsNone(t *testing.T) {
 			t.Errorf("%s was overwritten", name)
 		}
 	}
-	if readBack(t, outside+"/file") != "mine" || readBack(t, workspace+"/file") != "mine" {
+	if filetest.Read(t, outside+"/file") != "mine" || filetest.Read(t, workspace+"/file") != "mine" {
 		t.Fatal("a file changed")
 	}
 }
