@@ -9,24 +9,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lookPath finds the program as a shell does: a name with a slash as it is, any other in each folder of PATH. It
-// returns the path, or the failing stage: "lookup" when nothing was found, "exec" when what was found cannot run.
-func lookPath(spec *Spec) (program, stage string, err error) {
-	name := spec.Argv[0]
+// LookPath finds the program of that name as a shell does: a name with a slash as it is, any other in each folder of the PATH in
+// env. It returns the path, or the failing stage: "lookup" when nothing was found, "exec" when what was found cannot run.
+// Relative names are looked for from dir, and returned as they are; without dir, from where we stand.
+func LookPath(name string, env []string, dir string) (program, stage string, err error) {
 	if name == "" {
 		return "", "lookup", syscall.ENOENT
 	}
 	if strings.Contains(name, "/") {
-		stage, err = executable(name)
+		stage, err = executable(from(dir, name))
 		return name, stage, err
 	}
 	var denied string
-	for _, folder := range strings.Split(pathOf(spec.Env), ":") {
+	for _, folder := range strings.Split(pathOf(env), ":") {
 		if folder == "" {
 			continue
 		}
 		candidate := folder + "/" + name
-		stage, err := executable(candidate)
+		stage, err := executable(from(dir, candidate))
 		if err == nil {
 			return candidate, "", nil
 		}
@@ -38,6 +38,13 @@ func lookPath(spec *Spec) (program, stage string, err error) {
 		return denied, "exec", syscall.EACCES
 	}
 	return name, "lookup", syscall.ENOENT
+}
+
+func from(dir, name string) string {
+	if dir == "" || strings.HasPrefix(name, "/") {
+		return name
+	}
+	return dir + "/" + name
 }
 
 func executable(path string) (stage string, err error) {

@@ -81,8 +81,7 @@ func TestLookPath(t *testing.T) {
 		if strings.Contains(want, "/") {
 			want = root + "/" + want
 		}
-		spec := &Spec{Argv: []string{c.name}, Env: []string{"HOME=/", "PATH=" + strings.Join(folders, ":")}}
-		program, stage, err := lookPath(spec)
+		program, stage, err := LookPath(c.name, []string{"HOME=/", "PATH=" + strings.Join(folders, ":")}, "")
 		if program != want || stage != c.stage || err != c.err {
 			t.Errorf("%q in %q: %q, %q, %v; want %q, %q, %v", c.name, c.path, program, stage, err, want, c.stage, c.err)
 		}
@@ -107,7 +106,7 @@ func TestANameWithASlashIsTakenAsItIs(t *testing.T) {
 		"/nonexistent/x":  {"lookup", syscall.ENOENT},
 		"a/../b/dangling": {"lookup", syscall.ENOENT},
 	} {
-		program, stage, err := lookPath(&Spec{Argv: []string{name}, Env: []string{"PATH=" + root + "/b"}})
+		program, stage, err := LookPath(name, []string{"PATH=" + root + "/b"}, "")
 		if program != name || stage != want.stage || err != want.err {
 			t.Errorf("%q: %q, %q, %v; want %q, %v", name, program, stage, err, want.stage, want.err)
 		}
@@ -115,19 +114,25 @@ func TestANameWithASlashIsTakenAsItIs(t *testing.T) {
 }
 
 func TestAnEntryOfThePathMayBeRelative(t *testing.T) {
-	world(t)
-	program, stage, err := lookPath(&Spec{Argv: []string{"tool"}, Env: []string{"PATH=b"}})
+	root := world(t)
+	program, stage, err := LookPath("tool", []string{"PATH=b"}, "")
 	if program != "b/tool" || stage != "" || err != nil {
 		t.Fatalf("%q, %q, %v", program, stage, err)
+	}
+	t.Chdir("/")
+	for name, want := range map[string]string{"tool": "b/tool", "./here": "./here"} {
+		if program, _, err := LookPath(name, []string{"PATH=b"}, root); program != want || err != nil {
+			t.Errorf("from the folder of the command: %q, %v", program, err)
+		}
 	}
 }
 
 func TestWithoutAPathTheSystemsFoldersAreSearched(t *testing.T) {
-	program, stage, err := lookPath(&Spec{Argv: []string{"sh"}, Env: []string{"XPATH=/nowhere", "PATHS=/nowhere"}})
+	program, stage, err := LookPath("sh", []string{"XPATH=/nowhere", "PATHS=/nowhere"}, "")
 	if err != nil || stage != "" || !strings.HasSuffix(program, "bin/sh") {
 		t.Fatalf("%q, %q, %v", program, stage, err)
 	}
-	if _, stage, _ := lookPath(&Spec{Argv: []string{"sh"}, Env: []string{"PATH="}}); stage != "lookup" {
+	if _, stage, _ := LookPath("sh", []string{"PATH="}, ""); stage != "lookup" {
 		t.Fatalf("an empty path found something: %q", stage)
 	}
 }

@@ -51,11 +51,11 @@ func Main() int {
 	if err := unix.Chdir(spec.Cwd); err != nil {
 		return status.Fail("workdir", spec.Cwd, err)
 	}
-	program, stage, err := lookPath(spec)
+	program, stage, err := LookPath(spec.Argv[0], spec.Env, "")
 	if err != nil {
 		return status.Fail(stage, program, err)
 	}
-	if err := setLimits(spec.Limits); err != nil {
+	if err := SetLimits(spec.Limits); err != nil {
 		return status.Fail("launch", "limits", err)
 	}
 	unix.Umask(0o022)
@@ -131,7 +131,7 @@ func decodeSpec(text []byte) (*Spec, error) {
 		case "cwd":
 			spec.Cwd = r.String()
 		case "limits":
-			r.Array(func() { spec.Limits = append(spec.Limits, decodeLimit(r)) })
+			r.Array(func() { spec.Limits = append(spec.Limits, DecodeLimit(r)) })
 		case "terminal":
 			spec.Terminal = r.Bool()
 		default:
@@ -141,7 +141,8 @@ func decodeSpec(text []byte) (*Spec, error) {
 	return &spec, r.End()
 }
 
-func decodeLimit(r *jsontext.Reader) Limit {
+// DecodeLimit takes one limit.
+func DecodeLimit(r *jsontext.Reader) Limit {
 	var limit Limit
 	r.Object(func(name string) {
 		switch name {
@@ -162,9 +163,9 @@ type Limit struct {
 	Value    uint64 `json:"value"`
 }
 
-// setLimits sets the command's limits on ourselves, just before it inherits them: we have all the memory we need, but could
+// SetLimits sets the command's limits on ourselves, just before it inherits them: we have all the memory we need, but could
 // not have started within the limits of a small command.
-func setLimits(limits []Limit) error {
+func SetLimits(limits []Limit) error {
 	for _, limit := range limits {
 		var now unix.Rlimit
 		if err := unix.Getrlimit(limit.Resource, &now); err != nil {

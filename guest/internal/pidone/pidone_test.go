@@ -22,7 +22,7 @@ func TestLimitsAreSetSoftAndHardAlike(t *testing.T) {
 	if before.Max < 4096 {
 		t.Skip("this process may not have core files of 4096 bytes")
 	}
-	if err := setLimits([]Limit{{Resource: unix.RLIMIT_CORE, Value: 4096}}); err != nil {
+	if err := SetLimits([]Limit{{Resource: unix.RLIMIT_CORE, Value: 4096}}); err != nil {
 		t.Fatal(err)
 	}
 	var now unix.Rlimit
@@ -34,7 +34,7 @@ func TestLimitsAreSetSoftAndHardAlike(t *testing.T) {
 func TestALimitIsNeverRaised(t *testing.T) {
 	before := keep(t, unix.RLIMIT_CORE)
 	lowered := min(before.Max, 8192)
-	if err := setLimits([]Limit{{unix.RLIMIT_CORE, lowered}, {unix.RLIMIT_CORE, lowered + 1<<20}}); err != nil {
+	if err := SetLimits([]Limit{{unix.RLIMIT_CORE, lowered}, {unix.RLIMIT_CORE, lowered + 1<<20}}); err != nil {
 		t.Fatal(err)
 	}
 	var now unix.Rlimit
@@ -44,10 +44,10 @@ func TestALimitIsNeverRaised(t *testing.T) {
 }
 
 func TestAResourceThatDoesNotExistIsRefused(t *testing.T) {
-	if err := setLimits([]Limit{{Resource: 9999, Value: 1}}); err != unix.EINVAL {
+	if err := SetLimits([]Limit{{Resource: 9999, Value: 1}}); err != unix.EINVAL {
 		t.Fatalf("error = %v", err)
 	}
-	if err := setLimits(nil); err != nil {
+	if err := SetLimits(nil); err != nil {
 		t.Fatal(err)
 	}
 }
