@@ -135,9 +135,10 @@ class ExecStream<Result> implements GuestExecStream<Result>, StreamHandler {
   ended(body: Json): void {
     const result = this.#read(body)
     if (!this.#hasStarted && !(result instanceof AppError)) throw breach('a command ended that never started')
+    // Whoever left has all the output there was.
+    this.output.end()
     if (result instanceof AppError) this.failed(result)
     else this.#done.resolve(result)
-    this.output.end()
   }
 
   failed(error: AppError): void {

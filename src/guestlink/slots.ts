@@ -1,8 +1,6 @@
 import { AppError } from '../contract/errors.ts'
 
-/** Operations that may wait for a place. */
 const MOST_WAITING = 1_024
-/** How long one waits. */
 const WAIT_LIMIT_MS = 30_000
 
 interface Waiter {
@@ -14,11 +12,16 @@ interface Waiter {
 /** A number of places, given in the order of asking. Waiting is limited in number and time; then it is `too_many_requests`. */
 export class Slots {
   #free: number
+  readonly #mostWaiting: number
+  readonly #limitMs: number
   readonly #waiting = new Set<Waiter>()
   #closed: AppError | undefined
 
-  constructor(places: number) {
+  /** `mostWaiting` may stand in line (default 1024), each for `limitMs` (default 30 s). */
+  constructor(places: number, options: { readonly mostWaiting?: number; readonly limitMs?: number } = {}) {
     this.#free = places
+    this.#mostWaiting = options.mostWaiting ?? MOST_WAITING
+    this.#limitMs = options.limitMs ?? WAIT_LIMIT_MS
   }
 
   /** Calls `go`, perhaps at once, when a place is the caller's, who must `give` it back; or `fail`. The result leaves the line. */
@@ -28,8 +31,8 @@ export class Slots {
     else if (this.#free > 0) {
       this.#free--
       go()
-    } else if (this.#waiting.size < MOST_WAITING) return this.#wait(go, fail)
-    else fail(tooMany(`${MOST_WAITING} more wait for their turn`))
+    } else if (this.#waiting.size < this.#mostWaiting) return this.#wait(go, fail)
+    else fail(tooMany(`${this.#mostWaiting} more wait for their turn`))
     return nothing
   }
 
@@ -54,9 +57,9 @@ export class Slots {
   #wait(go: () => void, fail: (error: AppError) => void): () => void {
     const expire = () => {
       this.#leave(waiter)
-      fail(tooMany(`none ended within ${WAIT_LIMIT_MS} ms`))
+      fail(tooMany(`none ended within ${this.#limitMs} ms`))
     }
-    const waiter: Waiter = { go, fail, limit: setTimeout(expire, WAIT_LIMIT_MS) }
+    const waiter: Waiter = { go, fail, limit: setTimeout(expire, this.#limitMs) }
     this.#waiting.add(waiter)
     return () => this.#leave(waiter)
   }

@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Socket } from 'bun'
+import { isAppError } from '../../src/contract/errors.ts'
 import { type Channel, FEATURES, FRAME, type FrameType, type Hello } from '../../src/contract/guest-protocol.ts'
 import { encodeFrame, FrameDecoder } from '../../src/guestlink/frame.ts'
+import { Guest } from '../../src/guestlink/index.ts'
 import { decodeJson, encodeJson, type Json } from '../../src/guestlink/json.ts'
 
 export interface PeerFrame {
@@ -161,5 +163,36 @@ export class PeerLink {
     const next = this.#waiting.shift()
     if (next === undefined) this.#frames.push(frame)
     else next(frame)
+  }
+}
+
+/** A guest whose other end is a peer, both greeted; disposed of together. */
+export interface Visit extends AsyncDisposable {
+  readonly guest: Guest
+  readonly link: PeerLink
+}
+
+export async function visit(hello: object = HELLO): Promise<Visit> {
+  const peer = new GuestPeer()
+  const connecting = Guest.connect(peer.path, { role: 'daemon', version: '1.2.3' })
+  const link = await peer.accept()
+  await link.greet(hello)
+  const guest = await connecting
+  return {
+    guest,
+    link,
+    [Symbol.asyncDispose]: async () => {
+      await guest.connection.bye()
+      peer[Symbol.dispose]()
+    },
+  }
+}
+
+/** The code of the error that `promise` fails with, or what it gave instead. */
+export async function failure(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return { value: await promise }
+  } catch (error) {
+    return isAppError(error) ? error.code : error
   }
 }
