@@ -92,6 +92,7 @@ func waitFor(child int) int {
 //
 // The argument, if any, is the descriptor that tells when we have been moved into the user's scope.
 func MainInUserNamespace(arguments []string) int {
+	showOwnProcesses()
 	if len(arguments) == 0 {
 		return build(false, joinCgroups)
 	}
@@ -106,6 +107,13 @@ func MainInUserNamespace(arguments []string) int {
 		}
 		return joinCgroups(files)
 	})
+}
+
+// showOwnProcesses mounts the /proc of our own namespace of processes over the one we inherited, for us alone: bubblewrap looks up its
+// child by the number that the child has here, and out there nobody may have that number. Where the kernel refuses, because parts of
+// the one we inherited are covered, it refuses bubblewrap's own later, which says so.
+func showOwnProcesses() {
+	_ = unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 }
 
 // dropCapabilities empties every set of this thread; bubblewrap refuses to start with any it did not expect.
