@@ -106,6 +106,17 @@ describe('a command', () => {
     }
   })
 
+  test('that is canceled before it starts has an end without a beginning', async () => {
+    await using at = await visit()
+    const exec = at.guest.exec(open)
+    const { stream } = await at.link.expect(FRAME.open)
+    exec.cancel()
+    await at.link.expect(FRAME.cancel)
+    at.link.json(FRAME.end, stream, { ended: 'canceled', duration_ms: 1 })
+    expect(await exec.result).toEqual({ ended: 'canceled', duration_ms: 1 })
+    expect(await failure(exec.started)).toBe('canceled')
+  })
+
   test('whose reader takes nothing has no more than its credit on the way, and gets it back as that is read', async () => {
     await using at = await visit()
     const exec = at.guest.exec(open)

@@ -57,6 +57,10 @@ export class GuestStream {
     return this.#isOver
   }
 
+  get isCanceled(): boolean {
+    return this.#isCanceled
+  }
+
   /** Resolves with false when the stream ended before everything was sent. Never rejects. */
   send(bytes: Uint8Array): Promise<boolean> {
     return this.sender.send(CHANNEL_IN, bytes)
