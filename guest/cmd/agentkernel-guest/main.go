@@ -3,6 +3,7 @@
 //	agentkernel-guest launch-as-root|launch-as-user   on the host: cgroups, mounts, id map, then becomes bubblewrap
 //	agentkernel-guest scope [try]                     on the host: a place for control groups, from the user's systemd
 //	agentkernel-guest keep copy|remove|end            on the host: files and processes of sandboxes that stay
+//	agentkernel-guest shim                            on the host: keeps a sandbox and the output of its commands, outlives the daemon
 //	agentkernel-guest init                            in the sandbox: process 1, starts the command and reports how it ended
 //
 // Those that run commands take everything they need from descriptors, so that neither an argument list nor an environment shows it.
@@ -16,6 +17,7 @@ import (
 	"agentkernel/guest/internal/launch"
 	"agentkernel/guest/internal/pidone"
 	"agentkernel/guest/internal/scope"
+	"agentkernel/guest/internal/shim"
 )
 
 func init() {
@@ -35,6 +37,8 @@ func main() {
 		os.Exit(launch.Main(false))
 	case launch.StageTwo:
 		os.Exit(launch.MainInUserNamespace(os.Args[2:]))
+	case "shim":
+		os.Exit(shim.Main())
 	case "init":
 		os.Exit(pidone.Main())
 	case "keep":
