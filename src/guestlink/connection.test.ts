@@ -78,6 +78,15 @@ describe('connecting', () => {
     expect(error.fix).toContain('start it again')
   })
 
+  test('tells the other side that its version is too old', async () => {
+    using peer = new GuestPeer()
+    const connecting = failure(GuestConnection.connect(peer.path, options))
+    const link = await peer.accept()
+    await link.greet({ ...HELLO, protocol: 0 })
+    expect(await connecting).toBe('sandbox_lost')
+    expect((await link.expectJson(FRAME.error)).body['code']).toBe('protocol_version')
+  })
+
   test('refuses whatever comes before the greeting', async () => {
     using peer = new GuestPeer()
     const connecting = GuestConnection.connect(peer.path, options)
@@ -154,6 +163,16 @@ describe('a connection', () => {
     await at.link.expect(FRAME.bye)
     await at.link.closed
     expect(await at.guest.closed).toMatchObject({ how: 'left', error: { code: 'shutting_down' } })
+  })
+
+  test('that cannot get rid of what waits leaves all the same', async () => {
+    await using at = await visit()
+    const { guest, link } = at
+    const uploads = Array.from({ length: 8 }, () => failure(guest.write('/f', once(new Uint8Array(256 * 1024)))))
+    await link.expect(FRAME.open)
+    link.pause()
+    await guest.connection.bye()
+    expect(new Set(await Promise.all(uploads))).toEqual(new Set(['sandbox_lost']))
   })
 
   test('has 256 streams open at once, and the next ones wait for their turn in order', async () => {
@@ -285,4 +304,8 @@ async function drain(chunks: AsyncIterable<unknown>): Promise<number> {
 /** A source that has nothing to say and does not end. */
 function forever(): AsyncIterable<Uint8Array> {
   return { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => undefined) }) }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
 }

@@ -1,30 +1,20 @@
 import type { Socket } from 'bun'
 import { AppError, isAppError } from '../contract/errors.ts'
-import {
-  type Channel,
-  type Feature,
-  FRAME,
-  type FrameType,
-  type Hello,
-  MAX_PAYLOAD_BYTES,
-  MAX_STREAMS,
-} from '../contract/guest-protocol.ts'
-import { breach, canceled, guestError, OTHER_VERSION, refusal } from './errors.ts'
-import { decodeNumber, encodeFrame, FrameDecoder } from './frame.ts'
-import { ownHello, readHello } from './hello.ts'
+import { type Feature, FRAME, type FrameType, type GuestErrorCode, type Hello, MAX_PAYLOAD_BYTES } from '../contract/guest-protocol.ts'
+import { breach, canceled, OTHER_VERSION, refusal } from './errors.ts'
+import { encodeFrame, FrameDecoder } from './frame.ts'
+import { isTooOld, ownHello, readHello } from './hello.ts'
 import { decodeJson, encodeJson, type Operation } from './json.ts'
 import { Outbox } from './outbox.ts'
 import { Pings } from './pings.ts'
-import { Slots } from './slots.ts'
 import { GuestStream, type StreamHandler } from './stream.ts'
+import { StreamTable } from './stream-table.ts'
 
 /** From the start of `connect` to the other side's greeting. */
 const HELLO_LIMIT_MS = 5_000
 const PING_LIMIT_MS = 5_000
 /** How long the other side may take to read what waits when this side leaves. */
 const BYE_LIMIT_MS = 1_000
-/** The last number of a stream that a frame can bear. */
-const LAST_STREAM = 0xffff_ffff
 
 export interface ConnectOptions {
   readonly role: 'daemon' | 'client'
@@ -61,12 +51,10 @@ export class GuestConnection {
   readonly #greeted = Promise.withResolvers<Hello>()
   readonly #socketClosed = Promise.withResolvers<void>()
   readonly #outbox = new Outbox((bytes) => this.#socket?.write(bytes) ?? -1)
-  readonly #streams = new Map<number, GuestStream>()
-  readonly #slots = new Slots(MAX_STREAMS)
+  readonly #streams = new StreamTable(() => this.#giveUp(new AppError('sandbox_lost', 'a connection is used up; try again')))
   readonly #pings = new Pings()
   #socket: Socket | undefined
   #peer: Hello | undefined
-  #nextStream = 1
   #isOpen = true
 
   /**
@@ -77,8 +65,8 @@ export class GuestConnection {
     const { signal, helloLimitMs = HELLO_LIMIT_MS } = options
     if (signal?.aborted === true) throw canceled()
     const connection = new GuestConnection()
-    const abort = () => connection.#close('lost', canceled())
-    const expire = () => connection.#close('lost', new AppError('timed_out', `the sandbox did not greet within ${helloLimitMs} ms`))
+    const abort = () => connection.#giveUp(canceled())
+    const expire = () => connection.#giveUp(new AppError('timed_out', `the sandbox did not greet within ${helloLimitMs} ms`))
     const limit = setTimeout(expire, helloLimitMs)
     signal?.addEventListener('abort', abort, { once: true })
     try {
@@ -117,12 +105,7 @@ export class GuestConnection {
     const problem = this.#problem(rule.feature, request.op, payload.length)
     if (problem !== undefined) stream.fail(() => problem)
     stream.follow(rule.signal, rule.onAbort)
-    if (stream.isOver) return stream
-    const leave = this.#slots.take(
-      () => this.#begin(stream, payload),
-      (error) => stream.fail(() => error),
-    )
-    stream.waits(leave)
+    if (!stream.isOver) this.#streams.add(stream, payload)
     return stream
   }
 
@@ -139,7 +122,7 @@ export class GuestConnection {
   async bye(error = new AppError('sandbox_lost', 'the connection to the sandbox was closed by this side')): Promise<void> {
     if (this.#isOpen) {
       this.#settle('left', error)
-      const limit = setTimeout(() => this.#hangUp(), BYE_LIMIT_MS)
+      const limit = setTimeout(() => this.#socket?.terminate(), BYE_LIMIT_MS)
       this.#outbox.control(encodeFrame(FRAME.bye, 0))
       this.#outbox.whenEmpty(() => this.#hangUp())
       await this.#socketClosed.promise
@@ -170,21 +153,14 @@ export class GuestConnection {
         drain: () => this.#outbox.drained(),
         close: () => {
           this.#socketClosed.resolve()
-          this.#close('lost', new AppError('sandbox_lost', 'the connection to the sandbox ended'))
+          this.#close(new AppError('sandbox_lost', 'the connection to the sandbox ended'))
         },
       },
     })
     connecting.catch((cause: unknown) => {
       this.#socketClosed.resolve()
-      this.#close('lost', new AppError('sandbox_lost', `no sandbox listens at ${socketPath}`, { cause }))
+      this.#close(new AppError('sandbox_lost', `no sandbox listens at ${socketPath}`, { cause }))
     })
-  }
-
-  #begin(stream: GuestStream, payload: Uint8Array): void {
-    if (this.#nextStream > LAST_STREAM) return this.#close('lost', new AppError('sandbox_lost', 'a connection is used up; try again'))
-    this.#streams.set(this.#nextStream, stream)
-    stream.begin(this.#nextStream, payload)
-    this.#nextStream += 2
   }
 
   #received(chunk: Uint8Array): void {
@@ -193,74 +169,55 @@ export class GuestConnection {
     } catch (error) {
       // Nothing of a bug of ours may leave through the socket's callback, where nobody would settle what waits.
       const reason = isAppError(error) ? error : new AppError('internal', 'what a sandbox sent could not be read', { cause: error })
-      this.#outbox.control(encodeFrame(FRAME.error, 0, encodeJson({ code: 'protocol_error', message: reason.message })))
-      this.#close('lost', reason)
+      this.#refuse('protocol_error', reason)
     }
   }
 
   readonly #decoder = new FrameDecoder(
     {
-      frame: (type, stream, payload) => this.#frame(type, stream, payload),
-      data: (stream, channel, bytes) => this.#known(stream)?.receiveData(channel, bytes),
+      frame: (type, stream, payload) => {
+        if (!this.#isOpen) return
+        if (stream === 0) this.#connectionFrame(type, payload)
+        else this.#streams.frame(type, stream, payload)
+      },
+      data: (stream, channel, bytes) => this.#streams.data(stream, channel, bytes),
     },
     { opens: false },
   )
 
-  #frame(type: FrameType, number: number, payload: Uint8Array): void {
-    if (!this.#isOpen) return
-    if (number === 0) return this.#connectionFrame(type, payload)
-    const stream = this.#known(number)
-    if (stream === undefined) return
-    switch (type) {
-      case FRAME.eof:
-        return stream.receiveEof(payload[0] as Channel)
-      case FRAME.credit:
-        return stream.sender.grant(decodeNumber(payload))
-      case FRAME.event:
-        return stream.receiveEvent(decodeJson(payload), payload.length)
-      case FRAME.end:
-        stream.receiveEnd(decodeJson(payload))
-        return this.#forget(number)
-      case FRAME.error: {
-        const body = decodeJson(payload)
-        stream.fail((family) => guestError(body, family))
-        return this.#forget(number)
-      }
-      default:
-        throw breach(`a frame of type ${type} on a stream`)
-    }
-  }
-
   #connectionFrame(type: FrameType, payload: Uint8Array): void {
-    if (type === FRAME.error) return this.#close('lost', refusal(decodeJson(payload)))
+    if (type === FRAME.error) return this.#close(refusal(decodeJson(payload)))
     if (type === FRAME.hello) {
       if (this.#peer !== undefined) throw breach('a second greeting')
-      this.#peer = readHello(decodeJson(payload))
-      return this.#greeted.resolve(this.#peer)
+      const hello = readHello(decodeJson(payload))
+      if (isTooOld(hello)) {
+        const message = `it speaks version ${hello.protocol} of the guest protocol`
+        return this.#refuse('protocol_version', new AppError('sandbox_lost', message, { fix: OTHER_VERSION }))
+      }
+      this.#peer = hello
+      return this.#greeted.resolve(hello)
     }
     if (this.#peer === undefined) throw breach('it did not greet first')
-    if (type === FRAME.bye) this.#close('lost', new AppError('sandbox_lost', 'the sandbox left the connection'))
+    if (type === FRAME.bye) this.#close(new AppError('sandbox_lost', 'the sandbox left the connection'))
     else if (type === FRAME.pong) this.#pings.answered(payload)
     else if (!this.#outbox.pong(payload)) throw breach('ping after ping, whose answers it does not read')
   }
 
-  /** The stream, or undefined when it has ended: then the frame crossed its END. */
-  #known(number: number): GuestStream | undefined {
-    const stream = this.#streams.get(number)
-    if (stream === undefined && this.#isOpen && (number % 2 === 0 || number >= this.#nextStream)) {
-      throw breach(`a frame for stream ${number}, which never existed`)
-    }
-    return stream
+  /** Ends the connection because of what the other side said. */
+  #refuse(code: GuestErrorCode, error: AppError): void {
+    this.#outbox.control(encodeFrame(FRAME.error, 0, encodeJson({ code, message: error.message })))
+    this.#close(error)
   }
 
-  #forget(number: number): void {
-    this.#streams.delete(number)
-    this.#slots.give()
+  /** Ends it for a reason of ours. A daemon that goes without BYE would pass for one that crashed. */
+  #giveUp(error: AppError): void {
+    this.#outbox.control(encodeFrame(FRAME.bye, 0))
+    this.#close(error)
   }
 
-  #close(how: Closed['how'], error: AppError): void {
+  #close(error: AppError): void {
     if (!this.#isOpen) return
-    this.#settle(how, error)
+    this.#settle('lost', error)
     this.#outbox.flush()
     this.#hangUp()
   }
@@ -268,10 +225,8 @@ export class GuestConnection {
   /** Everything that waits for this connection fails. */
   #settle(how: Closed['how'], error: AppError): void {
     this.#isOpen = false
-    this.#slots.close(error)
+    this.#streams.close(error)
     this.#pings.close(error)
-    for (const stream of this.#streams.values()) stream.fail(() => error)
-    this.#streams.clear()
     this.#greeted.reject(error)
     this.#settleClosed({ how, error })
   }

@@ -134,9 +134,11 @@ class ExecStream<Result> implements GuestExecStream<Result>, StreamHandler {
 
   ended(body: Json): void {
     const result = this.#read(body)
-    // Only one that was canceled before it could start has an end without a beginning.
-    if (!this.#hasStarted && !this.#stream.isCanceled) throw breach('a command ended that never started')
-    this.#begun.reject(canceled())
+    if (!this.#hasStarted) {
+      // Only one that was canceled before it could start has an end without a beginning.
+      if (!this.#stream.isCanceled) throw breach('a command ended that never started')
+      this.#begun.reject(canceled())
+    }
     // Whoever left has all the output there was.
     this.output.end()
     if (result instanceof AppError) this.failed(result)

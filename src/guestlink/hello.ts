@@ -1,5 +1,5 @@
 import { FEATURES, type Hello, PROTOCOL_VERSION } from '../contract/guest-protocol.ts'
-import { breach, refusal } from './errors.ts'
+import { breach } from './errors.ts'
 import type { Json } from './json.ts'
 
 const MOST_FEATURES = 64
@@ -10,20 +10,20 @@ export function ownHello(role: 'daemon' | 'client', version: string): Hello {
   return { protocol: PROTOCOL_VERSION, role, version, features: FEATURES }
 }
 
-/**
- * Reads the other side's first words. There is one version so far, so that whoever speaks any of at least that speaks it. Throws the
- * error of a breach, or that of `protocol_version`.
- */
+/** Reads the other side's first words. Throws the error of a breach. */
 export function readHello(body: Json): Hello {
   const { protocol, role, version, features } = body
   if (typeof protocol !== 'number' || !Number.isSafeInteger(protocol)) throw breach('its greeting names no version')
-  if (protocol < PROTOCOL_VERSION)
-    throw refusal({ code: 'protocol_version', message: `it speaks version ${protocol} of the guest protocol` })
   if (role !== 'shim' && role !== 'agent') throw breach('its greeting is of no role that serves')
   if (!isWord(version)) throw breach('its greeting has no version of the program')
   if (!Array.isArray(features) || features.length > MOST_FEATURES || !features.every(isWord))
     throw breach('its greeting has no list of features')
   return { protocol, role, version, features }
+}
+
+/** Both sides use the lower version; there is one so far. */
+export function isTooOld(hello: Hello): boolean {
+  return hello.protocol < PROTOCOL_VERSION
 }
 
 function isWord(value: unknown): value is string {

@@ -137,6 +137,11 @@ export class PeerLink {
     this.flush()
   }
 
+  /** Reads no more. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
   /** Closes without a word. */
   hangUp(): void {
     this.#socket.end()
