@@ -85,6 +85,7 @@ function begin(parts: Parts): Exchange {
     caller: { door: door.kind, authenticated: keyed, ...traceContextOf(request.headers) } satisfies Caller,
     signal: clientGone(request, traffic),
     route: 'unmatched',
+    bodyRead: request.body === null,
     release: () => undefined,
   }
 }
@@ -104,8 +105,7 @@ async function respond(exchange: Exchange, route: (exchange: Exchange) => Promis
     const { status, body, headers, bug } = failureOf(error)
     if (bug) logBug(exchange, error)
     // What has not been read of the body would otherwise be taken for the next request, or be read to its end.
-    const unread = request.body !== null && !request.bodyUsed
-    const connection = traffic.closing.aborted || unread ? { connection: 'close' } : {}
+    const connection = traffic.closing.aborted || !exchange.bodyRead ? { connection: 'close' } : {}
     const allow = status === 405 ? { allow: methodsOf(exchange.route) } : {}
     return jsonResponse(status, bug ? { ...body, request_id: id } : body, { ...headers, ...allow, ...beside, ...connection })
   } finally {
@@ -141,6 +141,7 @@ async function answer(route: Route, exchange: Exchange, handlers: Handlers): Pro
   const takesJson = request.method !== 'GET' && request.method !== 'HEAD' && http.bytesIn !== true
   try {
     const body = takesJson ? await readJsonBody(request, limits.jsonBytes, limits.jsonMs) : {}
+    if (takesJson) exchange.bodyRead = true
     // From here on it is we who take our time.
     allowPause(exchange, 0)
     const operation: Operation = OPERATIONS[name]

@@ -23,6 +23,8 @@ export interface Exchange {
   readonly signal: AbortSignal
   /** Template of the route, for metrics and log. */
   route: string
+  /** True when the body has been read to its end: the connection can carry another request. */
+  bodyRead: boolean
   /** Call when the last byte is out. Streams take it over from the request. */
   release: () => void
 }

@@ -45,6 +45,8 @@ export function serveTcp(app: HttpApp, { port, tls, ...door }: TcpOptions): List
       hostname: door.host,
       port,
       idleTimeout: IDLE_SECONDS,
+      // Outside of development Bun lets another process of this user listen on the same port and get half of the requests.
+      reusePort: false,
       ...(tls === undefined ? {} : { tls }),
       ...behaviour(app, { kind: 'http', keys: app.keys, ...door }),
     }),
@@ -72,6 +74,7 @@ function behaviour(app: HttpApp, door: Door) {
   return {
     // Every route has a limit of its own; the raw ones have none.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    // No page with the source of what failed.
     development: false,
     fetch: (request: Request, server: Server<SocketData>) => app.fetch(request, server, door),
     websocket: app.websocket,

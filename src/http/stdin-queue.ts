@@ -43,7 +43,7 @@ export class StdinQueue {
   }
 
   /** Carries everything to the command, in order, as fast as it takes it. Resolves when stdin has ended. */
-  async flow(session: ExecSession): Promise<void> {
+  async flow(session: Pick<ExecSession, 'write' | 'closeStdin'>): Promise<void> {
     let taken = true
     while (!this.#stopped) {
       const chunk = this.#chunks.shift()
