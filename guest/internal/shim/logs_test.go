@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"agentkernel/guest/internal/outlog"
 	"agentkernel/guest/internal/wire"
 )
 
@@ -291,7 +292,7 @@ func TestLogsLeaveNoFiles(t *testing.T) {
 }
 
 func TestTheMemoryOfEndedCommandsIsBounded(t *testing.T) {
-	r := newRegistry(t.TempDir(), logOptions)
+	r := newRegistry(t.TempDir(), outlog.Options{})
 	var commands []*command
 	for i := range 100 {
 		c, refusal := r.reserve(execRequest{ID: fmt.Sprint(i)})
@@ -324,7 +325,7 @@ func TestTheMemoryOfEndedCommandsIsBounded(t *testing.T) {
 }
 
 func TestSoManyCommandsMayRun(t *testing.T) {
-	r := newRegistry(t.TempDir(), logOptions)
+	r := newRegistry(t.TempDir(), outlog.Options{})
 	for i := range mostRunning {
 		if _, refusal := r.reserve(execRequest{ID: fmt.Sprint(i)}); refusal != nil {
 			t.Fatal(refusal)

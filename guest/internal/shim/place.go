@@ -30,7 +30,7 @@ type place struct {
 
 // openPlace checks the folder, takes its lock, clears it of what a shim before us left, and listens. On failure it names the
 // step.
-func openPlace(dir string) (*place, string, error) {
+func openPlace(dir string, wait time.Duration) (*place, string, error) {
 	if len(dir)+1+len(socketName) > longestSocket {
 		return nil, "socket", fmt.Errorf("the path %s/%s is longer than %d bytes", dir, socketName, longestSocket)
 	}
@@ -39,14 +39,14 @@ func openPlace(dir string) (*place, string, error) {
 		return nil, "runtime folder", err
 	}
 	p := &place{dir: dir, fd: fd}
-	if step, err := p.take(); err != nil {
+	if step, err := p.take(wait); err != nil {
 		p.close()
 		return nil, step, err
 	}
 	return p, "", nil
 }
 
-func (p *place) take() (string, error) {
+func (p *place) take(wait time.Duration) (string, error) {
 	var info unix.Stat_t
 	if err := unix.Fstat(p.fd, &info); err != nil {
 		return "runtime folder", err
@@ -54,7 +54,7 @@ func (p *place) take() (string, error) {
 	if int(info.Uid) != unix.Geteuid() || info.Mode&0o777 != 0o700 {
 		return "runtime folder", fmt.Errorf("%s belongs to user %d with mode %o; it must be ours with mode 700", p.dir, info.Uid, info.Mode&0o777)
 	}
-	if err := p.lock(); err != nil {
+	if err := p.lock(wait); err != nil {
 		return "runtime folder", err
 	}
 	for _, name := range []string{socketName, selfName, endedName} {
@@ -68,11 +68,15 @@ func (p *place) take() (string, error) {
 	return "", nil
 }
 
-func (p *place) lock() error {
-	for deadline := time.Now().Add(placeWait); ; time.Sleep(placePoll) {
+// lock waits for the shim before us, which may have something to say to its clients still.
+func (p *place) lock(wait time.Duration) error {
+	for deadline := time.Now().Add(wait); ; time.Sleep(placePoll) {
 		err := unix.Flock(p.fd, unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(deadline) {
+		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("another shim lives in %s", p.dir)
 		}
 	}
 }
@@ -87,7 +91,7 @@ func (p *place) listen() error {
 	err = unix.Bind(fd, &unix.SockaddrUnix{Name: p.dir + "/" + socketName})
 	unix.Umask(before)
 	if err == nil {
-		err = unix.Listen(fd, 128)
+		err = unix.Listen(fd, unix.SOMAXCONN)
 	}
 	if err != nil {
 		_ = unix.Close(fd)

@@ -94,12 +94,12 @@ func begin(o *Orders, r *report, options outlog.Options) (*sandbox, string, erro
 	if err != nil {
 		return nil, "own identity", err
 	}
-	p, step, err := openPlace(o.RuntimeDir)
+	p, step, err := openPlace(o.RuntimeDir, placeWait)
 	if err != nil {
 		return nil, step, err
 	}
 	s := &sandbox{orders: o, self: self, report: r, place: p, commands: newRegistry(o.LogDir, options), told: make(chan struct{})}
-	s.watch = newWatch(o.Restart)
+	s.watch = newWatch(o.Restart, usualPace)
 	s.quiet = time.AfterFunc(quietAfter, debug.FreeOSMemory)
 	facts := struct {
 		identity

@@ -2,7 +2,6 @@ package shim
 
 import (
 	"bufio"
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -14,11 +13,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"agentkernel/guest/internal/outlog"
 	"agentkernel/guest/internal/wire"
@@ -34,6 +30,8 @@ func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "agent":
 		os.Exit(testAgent())
+	case len(os.Args) > 3 && os.Args[1] == "daemon":
+		os.Exit(testDaemon(os.Args[2], os.Args[3]))
 	case os.Getenv("SHIM_TEST") != "":
 		limit, _ := strconv.ParseInt(os.Getenv("SHIM_TEST_CAP"), 10, 64)
 		os.Exit(run(outlog.Options{Cap: limit, Patience: 50 * time.Millisecond}))
@@ -46,6 +44,7 @@ type shim struct {
 	t       *testing.T
 	process *exec.Cmd
 	orders  Orders
+	report  *os.File
 	lines   *bufio.Reader
 	// exited is closed when it has.
 	exited chan struct{}
@@ -93,13 +92,27 @@ func launchShim(t *testing.T, changes ...setup) *shim {
 
 func startShim(t *testing.T, o Orders, env []string) *shim {
 	t.Helper()
+	program := o.Helper
+	for _, variable := range env {
+		if other, found := strings.CutPrefix(variable, "SHIM_TEST_HELPER="); found {
+			o.Helper = other
+		}
+	}
 	text, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := startRaw(t, program, append(binary.LittleEndian.AppendUint32(nil, uint32(len(text))), text...), env)
+	s.orders = o
+	return s
+}
+
+// startRaw starts a shim with any orders.
+func startRaw(t *testing.T, program string, orders []byte, env []string) *shim {
+	t.Helper()
 	ordersOut, ordersIn := pipe(t)
 	reportOut, reportIn := pipe(t)
-	command := exec.Command(o.Helper)
+	command := exec.Command(program)
 	if name := os.Getenv("SHIM_TEST_STDERR"); name != "" {
 		command.Stderr, _ = os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	}
@@ -109,7 +122,7 @@ func startShim(t *testing.T, o Orders, env []string) *shim {
 		t.Fatal(err)
 	}
 	_, _ = ordersOut.Close(), reportIn.Close()
-	s := &shim{t: t, process: command, orders: o, lines: bufio.NewReader(reportOut), exited: make(chan struct{})}
+	s := &shim{t: t, process: command, report: reportOut, lines: bufio.NewReader(reportOut), exited: make(chan struct{})}
 	go func() {
 		_ = command.Wait()
 		close(s.exited)
@@ -118,7 +131,7 @@ func startShim(t *testing.T, o Orders, env []string) *shim {
 		_ = command.Process.Kill()
 		s.awaitExit()
 	})
-	if _, err := ordersIn.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(text))), text...)); err != nil {
+	if _, err := ordersIn.Write(orders); err != nil {
 		t.Fatal(err)
 	}
 	_ = ordersIn.Close()
@@ -334,131 +347,4 @@ func eventually(t *testing.T, what string, is func() bool) {
 			t.Fatal("it does not come to be that " + what)
 		}
 	}
-}
-
-// testAgent is a process that speaks for the sandbox: the real processes of a plain one, or one in hostile hands.
-func testAgent() int {
-	fd, err := strconv.Atoi(os.Args[2])
-	if err != nil {
-		return 2
-	}
-	text, err := io.ReadAll(os.NewFile(uintptr(fd), "orders"))
-	if err != nil {
-		return 3
-	}
-	var spec struct {
-		Script string `json:"script"`
-	}
-	if err := json.Unmarshal(text, &spec); err != nil {
-		return 4
-	}
-	_ = unix.SetNonblock(5, true)
-	socket := os.NewFile(5, "socket")
-	context, cancel := context.WithCancel(context.Background())
-	go func() {
-		_, _ = io.Copy(io.Discard, os.NewFile(3, "control"))
-		cancel()
-		os.Exit(0)
-	}()
-	return scripts[spec.Script](context, socket)
-}
-
-var logOptions = outlog.Options{}
-
-var agentFeatures = []string{"exec", "files", "shutdown"}
-
-var scripts = map[string]func(context.Context, *os.File) int{
-	"plain": func(ctx context.Context, socket *os.File) int {
-		conn := wire.NewConn(socket, wire.Hello{Role: "agent", Version: "1", Features: agentFeatures}, func(s *wire.Stream) { plainOperation(ctx, s) })
-		_ = conn.Run()
-		return 0
-	},
-}
-
-func plainOperation(ctx context.Context, s *wire.Stream) {
-	switch s.Op() {
-	case "exec":
-		plainExec(ctx, s)
-	case "shutdown":
-		s.End(struct{}{})
-		go func() {
-			s.Conn().Bye()
-			os.Exit(0)
-		}()
-	case "stat":
-		s.End(map[string]any{"entry": json.RawMessage(s.Payload())})
-	default:
-		s.Fail("unknown_op", "what is "+s.Op()+"?", 0)
-	}
-}
-
-func plainExec(ctx context.Context, s *wire.Stream) {
-	var request struct {
-		Argv []string
-		Env  []string
-		Cwd  string
-	}
-	_ = json.Unmarshal(s.Payload(), &request)
-	command := exec.CommandContext(ctx, request.Argv[0], request.Argv[1:]...)
-	command.Env, command.Dir = request.Env, request.Cwd
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	stdout, _ := command.StdoutPipe()
-	stderr, _ := command.StderrPipe()
-	stdin, _ := command.StdinPipe()
-	if err := command.Start(); err != nil {
-		s.Fail("command_not_found", err.Error(), 2)
-		return
-	}
-	group := -command.Process.Pid
-	s.OnEvent(func(payload json.RawMessage) {
-		var event struct{ Signal int }
-		if json.Unmarshal(payload, &event) == nil && event.Signal > 0 {
-			_ = syscall.Kill(group, syscall.Signal(event.Signal))
-		}
-	})
-	_ = s.Event(map[string]any{"event": "started", "pid": command.Process.Pid})
-	copied := make(chan struct{}, 2)
-	for channel, from := range map[byte]io.Reader{wire.Out: stdout, wire.Err: stderr} {
-		go func() {
-			buffer := make([]byte, 64<<10)
-			for {
-				n, err := from.Read(buffer)
-				if n > 0 && s.Write(channel, buffer[:n]) != nil || err != nil {
-					s.CloseChannel(channel)
-					copied <- struct{}{}
-					return
-				}
-			}
-		}()
-	}
-	go func() {
-		for {
-			m, err := s.Recv()
-			if err != nil || m.Kind == wire.EOFType {
-				_ = stdin.Close()
-				return
-			}
-			_, _ = stdin.Write(m.Data)
-		}
-	}()
-	canceled := make(chan bool, 1)
-	go func() {
-		<-s.Canceled()
-		canceled <- true
-		_ = syscall.Kill(group, syscall.SIGKILL)
-	}()
-	<-copied
-	<-copied
-	_ = command.Wait()
-	how := command.ProcessState.Sys().(syscall.WaitStatus)
-	result := map[string]any{"ended": "exited", "status": how.ExitStatus(), "duration_ms": 1}
-	if how.Signaled() {
-		result = map[string]any{"ended": "signaled", "signal": int(how.Signal()), "duration_ms": 1}
-	}
-	select {
-	case <-canceled:
-		result = map[string]any{"ended": "canceled", "duration_ms": 1}
-	default:
-	}
-	s.End(result)
 }

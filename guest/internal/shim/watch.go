@@ -10,24 +10,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// firstLook is how long after a crash we look for a daemon, at least; the shims of many sandboxes do not all look at once.
-	firstLook   = 50 * time.Millisecond
-	firstSpread = 150 * time.Millisecond
-	// acceptLimit is how long a daemon that we started may take until its socket accepts.
-	acceptLimit = 5 * time.Second
-	acceptPoll  = 10 * time.Millisecond
-	// otherLimit is how long we wait for another shim that starts one.
-	otherLimit = acceptLimit + time.Second
-	otherPoll  = 50 * time.Millisecond
-	// mostTries bounds how often we try, 1, 2, 4, … seconds apart and never more than longestPause.
-	mostTries    = 10
-	longestPause = time.Minute
-)
+// pace is how patient a watch is.
+type pace struct {
+	// first is how long after a crash we look for a daemon, at least; with up to spread more, the shims of many sandboxes do not
+	// all look at once.
+	first, spread time.Duration
+	// accept is how long a daemon that we started may take until its socket accepts.
+	accept time.Duration
+	// other is how long we wait for another shim that starts one.
+	other time.Duration
+	// poll is how often we look meanwhile.
+	poll time.Duration
+	// tries bounds how often we try, with pauses that double from pause on up to longest.
+	tries          int
+	pause, longest time.Duration
+}
+
+var usualPace = pace{
+	first: 50 * time.Millisecond, spread: 150 * time.Millisecond,
+	accept: 5 * time.Second, other: 6 * time.Second, poll: 10 * time.Millisecond,
+	tries: 10, pause: time.Second, longest: time.Minute,
+}
 
 // watch starts the daemon again when it has crashed. Sandboxes do not need it, but whoever uses them does.
 type watch struct {
 	restart *Restart
+	pace    pace
 	closing chan struct{}
 
 	mu      sync.Mutex
@@ -36,8 +44,8 @@ type watch struct {
 	closed  bool
 }
 
-func newWatch(restart *Restart) *watch {
-	return &watch{restart: restart, closing: make(chan struct{})}
+func newWatch(restart *Restart, pace pace) *watch {
+	return &watch{restart: restart, pace: pace, closing: make(chan struct{})}
 }
 
 func (w *watch) close() {
@@ -80,9 +88,9 @@ func (w *watch) recover() {
 		w.busy = false
 		w.mu.Unlock()
 	}()
-	pause := firstLook + rand.N(firstSpread)
-	for try := range mostTries {
-		if within(pause, w.closing) || w.connected() {
+	wait, pause := w.pace.first+rand.N(w.pace.spread), w.pace.pause
+	for try := range w.pace.tries {
+		if within(wait, w.closing) || w.connected() {
 			return
 		}
 		if w.restart.accepts() {
@@ -91,9 +99,9 @@ func (w *watch) recover() {
 				return
 			}
 		} else {
-			w.restart.start(w.closing)
+			w.start()
 		}
-		pause = min(time.Second<<try, longestPause)
+		wait, pause = pause, min(2*pause, w.pace.longest)
 	}
 }
 
@@ -116,31 +124,31 @@ func (r *Restart) accepts() bool {
 }
 
 // start starts a daemon, unless another shim is about to, and returns when it accepts connections or does not come.
-func (r *Restart) start(closing <-chan struct{}) {
-	lock, err := unix.Open(r.Lock, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+func (w *watch) start() {
+	lock, err := unix.Open(w.restart.Lock, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return
 	}
 	// This also ends the lock.
 	defer unix.Close(lock)
 	if unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB) != nil {
-		r.awaitOther(lock, closing)
+		w.awaitOther(lock)
 		return
 	}
-	if r.accepts() || r.spawn() != nil {
+	if w.restart.accepts() || w.restart.spawn() != nil {
 		return
 	}
-	for deadline := time.Now().Add(acceptLimit); !r.accepts() && time.Now().Before(deadline); {
-		if within(acceptPoll, closing) {
+	for deadline := time.Now().Add(w.pace.accept); !w.restart.accepts() && time.Now().Before(deadline); {
+		if within(w.pace.poll, w.closing) {
 			return
 		}
 	}
 }
 
 // awaitOther waits until whoever holds the lock has started a daemon or given up.
-func (r *Restart) awaitOther(lock int, closing <-chan struct{}) {
-	for deadline := time.Now().Add(otherLimit); time.Now().Before(deadline); {
-		if within(otherPoll, closing) || unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB) == nil {
+func (w *watch) awaitOther(lock int) {
+	for deadline := time.Now().Add(w.pace.other); time.Now().Before(deadline); {
+		if within(w.pace.poll, w.closing) || unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB) == nil {
 			return
 		}
 	}

@@ -1,0 +1,220 @@
+package shim
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"agentkernel/guest/internal/wire"
+)
+
+// testAgent is a process that speaks for the sandbox: the real processes of a plain one, or one in hostile hands.
+func testAgent() int {
+	fd, err := strconv.Atoi(os.Args[2])
+	if err != nil {
+		return 2
+	}
+	text, err := io.ReadAll(os.NewFile(uintptr(fd), "orders"))
+	if err != nil {
+		return 3
+	}
+	var spec struct {
+		Script string `json:"script"`
+	}
+	if err := json.Unmarshal(text, &spec); err != nil {
+		return 4
+	}
+	_ = unix.SetNonblock(5, true)
+	socket := os.NewFile(5, "socket")
+	context, cancel := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.NewFile(3, "control"))
+		cancel()
+		if spec.Script != "deaf" {
+			os.Exit(0)
+		}
+	}()
+	return scripts[spec.Script](context, socket)
+}
+
+var agentFeatures = []string{"exec", "files", "shutdown"}
+
+var scripts = map[string]func(context.Context, *os.File) int{
+	"plain": func(ctx context.Context, socket *os.File) int {
+		conn := wire.NewConn(socket, wire.Hello{Role: "agent", Version: "1", Features: agentFeatures}, func(s *wire.Stream) { plainOperation(ctx, s) })
+		_ = conn.Run()
+		return 0
+	},
+	// Ends before it says anything.
+	"gone": func(context.Context, *os.File) int { return 7 },
+	// Says on the status pipe why it cannot.
+	"fails": func(context.Context, *os.File) int {
+		say(`{"copied":true,"step":"overlay","code":0}`)
+		say(`this is no JSON`)
+		say(`{"error":"exec","step":"agent","errno":13,"detail":"permission denied","code":0}`)
+		return 125
+	},
+	// Never says hello.
+	"mute": func(ctx context.Context, _ *os.File) int {
+		<-ctx.Done()
+		return 0
+	},
+	// Is something else.
+	"client": func(_ context.Context, socket *os.File) int {
+		_ = wire.NewConn(socket, wire.Hello{Role: "client"}, func(*wire.Stream) {}).Run()
+		return 0
+	},
+	// Closes the connection and lives on.
+	"leaves": func(ctx context.Context, socket *os.File) int {
+		conn := wire.NewConn(socket, wire.Hello{Role: "agent", Features: agentFeatures}, func(s *wire.Stream) {
+			_ = s.Event(map[string]any{"event": "started", "pid": 2})
+			s.Conn().Bye()
+		})
+		_ = conn.Run()
+		<-ctx.Done()
+		return 0
+	},
+	// Never answers, and does not end when it is told to.
+	"deaf": func(context.Context, *os.File) int {
+		select {}
+	},
+	// Answers what is asked of it with whatever the request says.
+	"liar": func(_ context.Context, socket *os.File) int {
+		conn := wire.NewConn(socket, wire.Hello{Role: "agent", Features: agentFeatures}, lie)
+		_ = conn.Run()
+		return 0
+	},
+	// Sends the bytes that the first request asks for, after an honest hello.
+	"raw": func(_ context.Context, socket *os.File) int {
+		hello := []byte(`{"protocol":1,"role":"agent","version":"1","features":["exec"]}`)
+		_, _ = socket.Write(wire.AppendFrame(nil, 0, wire.HelloType, hello))
+		for {
+			var header [wire.HeaderBytes]byte
+			if _, err := io.ReadFull(socket, header[:]); err != nil {
+				return 0
+			}
+			payload := make([]byte, binary.LittleEndian.Uint32(header[:]))
+			if _, err := io.ReadFull(socket, payload); err != nil {
+				return 0
+			}
+			var request struct{ Raw []byte }
+			if wire.Type(header[8]) == wire.OpenType && json.Unmarshal(payload, &request) == nil {
+				_, _ = socket.Write(request.Raw)
+			}
+		}
+	},
+}
+
+func say(line string) { _, _ = unix.Write(4, []byte(line+"\n")) }
+
+// lie sends the events that the request names, and ends with the result that it names, if any.
+func lie(s *wire.Stream) {
+	var request struct {
+		Events []json.RawMessage
+		Result json.RawMessage
+	}
+	_ = json.Unmarshal(s.Payload(), &request)
+	for _, event := range request.Events {
+		_ = s.Event(event)
+	}
+	if request.Result != nil {
+		s.End(request.Result)
+		return
+	}
+	<-s.Conn().Done()
+}
+
+func plainOperation(ctx context.Context, s *wire.Stream) {
+	switch s.Op() {
+	case "exec":
+		plainExec(ctx, s)
+	case "shutdown":
+		s.End(struct{}{})
+		go func() {
+			s.Conn().Bye()
+			os.Exit(0)
+		}()
+	case "stat":
+		s.End(map[string]any{"entry": json.RawMessage(s.Payload())})
+	default:
+		s.Fail("unknown_op", "what is "+s.Op()+"?", 0)
+	}
+}
+
+func plainExec(ctx context.Context, s *wire.Stream) {
+	var request struct {
+		Argv []string
+		Env  []string
+		Cwd  string
+	}
+	_ = json.Unmarshal(s.Payload(), &request)
+	command := exec.CommandContext(ctx, request.Argv[0], request.Argv[1:]...)
+	command.Env, command.Dir = request.Env, request.Cwd
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	stdout, _ := command.StdoutPipe()
+	stderr, _ := command.StderrPipe()
+	stdin, _ := command.StdinPipe()
+	if err := command.Start(); err != nil {
+		s.Fail("command_not_found", err.Error(), 2)
+		return
+	}
+	group := -command.Process.Pid
+	s.OnEvent(func(payload json.RawMessage) {
+		var event struct{ Signal int }
+		if json.Unmarshal(payload, &event) == nil && event.Signal > 0 {
+			_ = syscall.Kill(group, syscall.Signal(event.Signal))
+		}
+	})
+	_ = s.Event(map[string]any{"event": "started", "pid": command.Process.Pid})
+	copied := make(chan struct{}, 2)
+	for channel, from := range map[byte]io.Reader{wire.Out: stdout, wire.Err: stderr} {
+		go func() {
+			buffer := make([]byte, 64<<10)
+			for {
+				n, err := from.Read(buffer)
+				if n > 0 && s.Write(channel, buffer[:n]) != nil || err != nil {
+					s.CloseChannel(channel)
+					copied <- struct{}{}
+					return
+				}
+			}
+		}()
+	}
+	go func() {
+		for {
+			m, err := s.Recv()
+			if err != nil || m.Kind == wire.EOFType {
+				_ = stdin.Close()
+				return
+			}
+			_, _ = stdin.Write(m.Data)
+		}
+	}()
+	canceled := make(chan bool, 1)
+	go func() {
+		<-s.Canceled()
+		canceled <- true
+		_ = syscall.Kill(group, syscall.SIGKILL)
+	}()
+	<-copied
+	<-copied
+	_ = command.Wait()
+	how := command.ProcessState.Sys().(syscall.WaitStatus)
+	result := map[string]any{"ended": "exited", "status": how.ExitStatus(), "duration_ms": 1}
+	if how.Signaled() {
+		result = map[string]any{"ended": "signaled", "signal": int(how.Signal()), "duration_ms": 1}
+	}
+	select {
+	case <-canceled:
+		result = map[string]any{"ended": "canceled", "duration_ms": 1}
+	default:
+	}
+	s.End(result)
+}
