@@ -1,4 +1,3 @@
-import { AppError } from '../contract/errors.ts'
 import type { AttachOpen, ExecEnded, ExecOpen, GuestEntry, GuestExec, GuestProcess } from '../contract/guest-protocol.ts'
 import { ask, type Question } from './ask.ts'
 import { type Closed, type ConnectOptions, GuestConnection } from './connection.ts'
@@ -10,8 +9,6 @@ import { readCount, readEntries, readEntry, readExecs, readStats } from './repli
 import { type GuestFile, openFile, openTar, upload } from './transfer.ts'
 import { type GuestWatch, openWatch } from './watch.ts'
 
-/** Names of one folder that `list` puts together; more are an error rather than a heap of memory. */
-const MOST_ENTRIES = 250_000
 /** Beyond the grace period of `shutdown`. */
 const SHUTDOWN_LIMIT_MS = 10_000
 
@@ -64,9 +61,8 @@ export class Guest {
   /** All that run, and the newest 256 that have ended. */
   async execList(signal?: AbortSignal): Promise<GuestExec[]> {
     const execs: GuestExec[] = []
-    const take = (body: Json): undefined => void execs.push(...readExecs(body))
-    const event = named('execs', take)
-    await ask(this.connection, { op: 'exec_list' }, { feature: 'log', family: 'exec', signal, event, read: take })
+    const read = (body: Json) => void execs.push(...readExecs(body))
+    await ask(this.connection, { op: 'exec_list' }, { feature: 'log', family: 'exec', signal, event: named('execs', read), read })
     return execs
   }
 
@@ -86,14 +82,10 @@ export class Guest {
     return ask(this.connection, { op: 'stat', path, ...options }, { feature: 'files', signal, read })
   }
 
-  /** Errors: `payload_too_large` with more than 250,000 names. */
+  /** Errors: `payload_too_large` with more names than 64 MiB can hold. */
   async list(path: string, signal?: AbortSignal): Promise<GuestEntry[]> {
     const entries: GuestEntry[] = []
-    const event = named('entries', (body) => {
-      entries.push(...readEntries(body))
-      if (entries.length <= MOST_ENTRIES) return undefined
-      return new AppError('payload_too_large', `${path} holds more than ${MOST_ENTRIES} names`, { fix: 'Run a command that lists it.' })
-    })
+    const event = named('entries', (body) => void entries.push(...readEntries(body)))
     await ask(this.connection, { op: 'list', path }, { feature: 'files', signal, event, read: nothing })
     return entries
   }
@@ -165,9 +157,9 @@ export class Guest {
 const nothing = (): void => undefined
 
 /** Takes only EVENTs of that name. */
-function named(event: string, take: (body: Json) => AppError | undefined): (body: Json) => AppError | undefined {
+function named(event: string, take: (body: Json) => void): (body: Json) => void {
   return (body) => {
     if (body['event'] !== event) throw breach(`an event that is not \`${event}\``)
-    return take(body)
+    take(body)
   }
 }
