@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 
 // shim is one that runs, as its starter sees it.
 type shim struct {
-	t       *testing.T
+	t       testing.TB
 	process *exec.Cmd
 	orders  Orders
 	report  *os.File
@@ -62,7 +62,7 @@ func withCap(limit int) setup {
 }
 
 // launchShim starts one without waiting for anything.
-func launchShim(t *testing.T, changes ...setup) *shim {
+func launchShim(t testing.TB, changes ...setup) *shim {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
@@ -90,7 +90,7 @@ func launchShim(t *testing.T, changes ...setup) *shim {
 	return startShim(t, o, env)
 }
 
-func startShim(t *testing.T, o Orders, env []string) *shim {
+func startShim(t testing.TB, o Orders, env []string) *shim {
 	t.Helper()
 	program := o.Helper
 	for _, variable := range env {
@@ -108,7 +108,7 @@ func startShim(t *testing.T, o Orders, env []string) *shim {
 }
 
 // startRaw starts a shim with any orders.
-func startRaw(t *testing.T, program string, orders []byte, env []string) *shim {
+func startRaw(t testing.TB, program string, orders []byte, env []string) *shim {
 	t.Helper()
 	ordersOut, ordersIn := pipe(t)
 	reportOut, reportIn := pipe(t)
@@ -139,7 +139,7 @@ func startRaw(t *testing.T, program string, orders []byte, env []string) *shim {
 }
 
 // newShim starts one and waits until it is ready.
-func newShim(t *testing.T, changes ...setup) *shim {
+func newShim(t testing.TB, changes ...setup) *shim {
 	t.Helper()
 	s := launchShim(t, changes...)
 	for {
@@ -211,7 +211,7 @@ func (s *shim) connect(role string) *wire.Conn {
 	return conn
 }
 
-func open(t *testing.T, conn *wire.Conn, payload map[string]any) *wire.Stream {
+func open(t testing.TB, conn *wire.Conn, payload map[string]any) *wire.Stream {
 	t.Helper()
 	s, err := conn.Open(payload)
 	if err != nil {
@@ -239,7 +239,7 @@ type seen struct {
 }
 
 // next is Recv that gives up when nothing comes.
-func next(t *testing.T, s *wire.Stream) (wire.Message, error) {
+func next(t testing.TB, s *wire.Stream) (wire.Message, error) {
 	t.Helper()
 	timer := time.AfterFunc(tooLong, s.Conn().Close)
 	defer timer.Stop()
@@ -247,7 +247,7 @@ func next(t *testing.T, s *wire.Stream) (wire.Message, error) {
 }
 
 // drain takes everything up to the end.
-func drain(t *testing.T, s *wire.Stream) seen {
+func drain(t testing.TB, s *wire.Stream) seen {
 	t.Helper()
 	var all seen
 	for {
@@ -280,13 +280,13 @@ func drain(t *testing.T, s *wire.Stream) seen {
 }
 
 // call is an operation of which only the result counts.
-func call(t *testing.T, conn *wire.Conn, payload map[string]any) seen {
+func call(t testing.TB, conn *wire.Conn, payload map[string]any) seen {
 	t.Helper()
 	return drain(t, open(t, conn, payload))
 }
 
 // awaitEvent reads up to an event.
-func awaitEvent(t *testing.T, s *wire.Stream, name string) map[string]any {
+func awaitEvent(t testing.TB, s *wire.Stream, name string) map[string]any {
 	t.Helper()
 	for {
 		m, err := next(t, s)
@@ -304,7 +304,7 @@ func awaitEvent(t *testing.T, s *wire.Stream, name string) map[string]any {
 }
 
 // awaitOutput reads stdout until it holds text.
-func awaitOutput(t *testing.T, s *wire.Stream, text string) string {
+func awaitOutput(t testing.TB, s *wire.Stream, text string) string {
 	t.Helper()
 	var all strings.Builder
 	for !strings.Contains(all.String(), text) {
@@ -319,7 +319,7 @@ func awaitOutput(t *testing.T, s *wire.Stream, text string) string {
 	return all.String()
 }
 
-func pipe(t *testing.T) (out, in *os.File) {
+func pipe(t testing.TB) (out, in *os.File) {
 	t.Helper()
 	out, in, err := os.Pipe()
 	if err != nil {
@@ -340,7 +340,7 @@ func alive(pid int) bool {
 }
 
 // eventually waits for something that no event tells.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(tooLong); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
