@@ -22,6 +22,13 @@ describe('where the server is', () => {
     }
   })
 
+  test('may not hold a password, which is not repeated', () => {
+    const made = (): unknown => resolveConfig({ baseUrl: 'http://me:hunter2@host' }, none)
+    expect(made).toThrow('must not hold a user name or password')
+    expect(made).not.toThrow('hunter2')
+    expect(resolveConfig({ baseUrl: 'http://host/@me' }, none).baseUrl).toBe('http://host/@me')
+  })
+
   test('is found in the real environment', () => {
     const before = process.env['AGENTKERNEL_BASE_URL']
     process.env['AGENTKERNEL_BASE_URL'] = 'http://from-env'

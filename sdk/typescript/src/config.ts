@@ -41,6 +41,8 @@ export function resolveConfig(options: AgentKernelOptions, env: (name: string) =
   if (!/^https?:\/\/[^/?#]/i.test(baseUrl)) {
     throw new ValidationError(`baseUrl must begin with http:// or https://, not ${JSON.stringify(baseUrl)}`)
   }
+  // `fetch` refuses them too, with a message that repeats the password.
+  if (/^https?:\/\/[^/?#]*@/i.test(baseUrl)) throw new ValidationError('baseUrl must not hold a user name or password; use apiKey')
   const apiKey = options.apiKey || env('AGENTKERNEL_API_KEY') || undefined
   if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) {
     throw new ValidationError('the API key holds a space, a line end or another character that no header may have')

@@ -1,4 +1,4 @@
-import { NetworkError, ServerError } from './errors.ts'
+import { errorFromMessage, NetworkError, ServerError } from './errors.ts'
 import { parseEventData } from './event-data.ts'
 import type { Transport } from './transport.ts'
 import type { EventsOptions, LifecycleEvent } from './types/sandboxes.ts'
@@ -19,10 +19,12 @@ export async function* followEvents(api: Transport, options: EventsOptions): Asy
       const messages = await api.openEvents('GET', '/events', call)
       failures = -1
       for await (const message of messages) {
-        lastId = message.id
+        if (message.id !== '') lastId = message.id
         retry = message.retry ?? retry
+        const fields = parseEventData(message.data)
+        if (message.event === 'error') throw errorFromMessage(fields)
         // The one place where an event gets its type.
-        yield parseEventData(message.data) as unknown as LifecycleEvent
+        yield fields as unknown as LifecycleEvent
       }
     } catch (error) {
       if (!mayPass(error) || failures >= reconnects) throw error

@@ -161,6 +161,7 @@ async function bodyAsJson(response: Response): Promise<unknown> {
 /** The envelope of an answer; one is made for an answer without. */
 async function envelopeOf(response: Response): Promise<Record<string, unknown>> {
   const body = await bodyAsJson(response)
+  if (response.status === 204) return {}
   if (typeof body === 'string' && !isJson(response)) {
     throw new AgentKernelError('the answer is not JSON: baseUrl names something else than an agentkernel server', {
       status: response.status,

@@ -27,7 +27,8 @@ describe('the package', () => {
     const fields = JSON.parse(readFileSync(join(installed.folder, 'package.json'), 'utf8')) as Record<string, unknown>
     for (const field of ['dependencies', 'peerDependencies', 'optionalDependencies', 'bundleDependencies'])
       expect(fields).not.toContainKey(field)
-    expect(Object.keys(fields['scripts'] as object)).toEqual(['build'])
+    // Neither is run by those who install it.
+    expect(Object.keys(fields['scripts'] as object)).toEqual(['build', 'prepack'])
     expect(fields).toMatchObject({ name: 'agentkernel', license: 'MIT', engines: { node: '>=20' } })
   })
 

@@ -122,6 +122,11 @@ describe('an answer', () => {
     await expect(clientOf(server).status()).rejects.toMatchObject({ message: 'quietly broken', status: 200, name: 'AgentKernelError' })
   })
 
+  test('may be empty', async () => {
+    using server = new FixtureServer(() => new Response(null, { status: 204 }))
+    await clientOf(server).removeSandbox('a')
+  })
+
   test('that is no JSON is an error, not data', async () => {
     using server = new FixtureServer(() => new Response('<html>login</html>', { headers: { 'Content-Type': 'text/html' } }))
     await expect(clientOf(server).listSandboxes()).rejects.toThrow('not JSON')
@@ -215,6 +220,33 @@ describe('a request that goes wrong', () => {
     await expect(answer).rejects.toThrow('enough')
     await expect(clientOf(server).health({ signal: controller.signal })).rejects.toThrow('enough')
     expect(server.seen).toHaveLength(1)
+  })
+
+  test('leaves nothing behind on the signal of the caller', async () => {
+    using server = new FixtureServer(({ path }) => (path === '/health' ? data('ok') : refusal(500, { error: 'no' })), {
+      socket: { message: (socket) => socket.close() },
+    })
+    const { signal } = new AbortController()
+    let listeners = 0
+    const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)]
+    signal.addEventListener = (...args: Parameters<typeof add>): void => {
+      listeners += 1
+      add(...args)
+    }
+    signal.removeEventListener = (...args: Parameters<typeof remove>): void => {
+      listeners -= 1
+      remove(...args)
+    }
+    const client = clientOf(server)
+    await client.health({ signal })
+    await client.status({ signal }).catch(() => undefined)
+    await client
+      .runStream(['x'], { signal })
+      .next()
+      .catch(() => undefined)
+    await client.readStream('a', '/b', { signal }).catch(() => undefined)
+    await client.openExec('a', ['b'], { signal }).catch(() => undefined)
+    expect(listeners).toBe(0)
   })
 
   test('is not sent when a name or path would lead elsewhere', async () => {

@@ -172,6 +172,19 @@ describe('events of the server', () => {
     await expect(stream.next()).rejects.toBeInstanceOf(NetworkError)
   })
 
+  test('end with what the server says went wrong, and outlast a restart', async () => {
+    const error = (code: string): string => `event: error\ndata: ${JSON.stringify({ code, message: code })}\n\n`
+    let connections = 0
+    using server = new FixtureServer(() => {
+      connections += 1
+      return events(['retry: 1\n', connections === 1 ? event(3) + error('shutting_down') : error('store_failed')])
+    })
+    const stream = clientOf(server).events()
+    expect((await stream.next()).value).toMatchObject({ id: 3 })
+    await expect(stream.next()).rejects.toMatchObject({ code: 'store_failed', status: 500 })
+    expect(server.last.headers.get('last-event-id')).toBe('3')
+  })
+
   test('end at once when the server refuses', async () => {
     using server = new FixtureServer(() => refusal(401, { error: 'Invalid API key' }))
     await expect(clientOf(server).events().next()).rejects.toMatchObject({ name: 'AuthError' })
