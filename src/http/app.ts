@@ -1,6 +1,6 @@
 import type { Server, WebSocketHandler } from 'bun'
 import type * as z from 'zod'
-import { AppError } from '../contract/errors.ts'
+import { AppError, isAppError } from '../contract/errors.ts'
 import type { Operation } from '../contract/operation.ts'
 import { OPERATIONS } from '../contract/operations.ts'
 import type { Caller } from '../contract/sandbox-operations.ts'
@@ -9,6 +9,7 @@ import { readJsonBody } from './body.ts'
 import { DEFAULT_LIMITS, type HttpDeps } from './deps.ts'
 import { corsHeaders, type Door, preflight, requireKnownHost, requireKnownOrigin } from './door.ts'
 import { failureOf, jsonResponse, successBody } from './envelope.ts'
+import type { ServerEvent } from './event-stream.ts'
 import { allowPause, clientGone, type Exchange, unlessForced } from './exchange.ts'
 import { refuseLaterFields, requireKeyFor, requireSudoAllowed } from './gates.ts'
 import type { Handler, Handlers } from './handler.ts'
@@ -16,8 +17,10 @@ import { readInput } from './input.ts'
 import { HttpMetrics } from './metrics.ts'
 import { requestIdOf } from './request-id.ts'
 import { createRouter, methodsOf, type Route } from './router.ts'
+import { errorEvent } from './run-events.ts'
 import { routeHandlers } from './routes/all.ts'
 import type { SocketData } from './socket-session.ts'
+import { eventsResponse } from './stream-response.ts'
 import { traceContextOf } from './trace-context.ts'
 import { Traffic } from './traffic.ts'
 
@@ -145,9 +148,12 @@ async function answer(route: Route, exchange: Exchange, handlers: Handlers): Pro
     // From here on it is we who take our time.
     allowPause(exchange, 0)
     const operation: Operation = OPERATIONS[name]
-    const asked = [{ ...Object.fromEntries(url.searchParams), ...body }, ...memberObjects(body['commands'])]
-    for (const members of asked) passGates(members, name, caller, deps)
+    const gate = (members: Members): void => passGates(members, name, caller, deps)
+    // Once as it was written, for members that no schema knows, and once as it was understood.
+    requestsIn({ ...Object.fromEntries(url.searchParams), ...body }).forEach(gate)
     const { input, warnings } = readInput(operation.input, { params: route.params(url.pathname), query: url.searchParams, body })
+    // Every input is an object.
+    requestsIn(input as Members).forEach(gate)
     // The input has just been read with the schema of the same name.
     const reply = await (handlers[name] as Handler<never>)(input as z.output<never>, exchange, warnings)
     if (reply instanceof Response) return reply
@@ -155,8 +161,14 @@ async function answer(route: Route, exchange: Exchange, handlers: Handlers): Pro
     return jsonResponse(http.status ?? 200, successBody(reply, warnings))
   } catch (error) {
     allowPause(exchange, limits.readStallSeconds)
+    // Clients of the earlier product read what is wrong with a request from the stream that they asked for.
+    if (name === 'runStream' && exchange.bodyRead && isAppError(error, 'invalid_argument')) return eventsResponse(exchange, only(error))
     throw error
   }
+}
+
+async function* only(error: AppError): AsyncGenerator<ServerEvent> {
+  yield errorEvent(error)
 }
 
 type Members = Readonly<Record<string, unknown>>
@@ -168,9 +180,11 @@ function passGates(members: Members, name: string, caller: Caller, deps: HttpDep
 }
 const MAKES_SANDBOXES: ReadonlySet<string> = new Set(['run', 'runStream', 'batchRun', 'sandboxCreate'])
 
-/** The objects of a list, which for the rest is the schema's business. */
-const memberObjects = (list: unknown): Members[] =>
-  Array.isArray(list) ? list.filter((item): item is Members => typeof item === 'object' && item !== null) : []
+/** A request, and those of a batch that are in it. */
+function requestsIn(members: Members): Members[] {
+  const batch: readonly unknown[] = Array.isArray(members['commands']) ? members['commands'] : []
+  return [members, ...batch.filter((item): item is Members => typeof item === 'object' && item !== null)]
+}
 
 /** Methods are labels of metrics, which nobody outside may make up. */
 function knownMethod(method: string): string {

@@ -59,29 +59,50 @@ const tooLarge = (limit: number): AppError => new AppError('payload_too_large', 
 export async function* rawBody(request: Request, stallMs: number): AsyncGenerator<Uint8Array> {
   if (request.body === null) return
   const reader = request.body.getReader()
+  const watch = new StallWatch(stallMs, () => void reader.cancel().catch(() => undefined))
   try {
     for (;;) {
-      const { done, value } = await unlessStalled(reader.read(), stallMs)
+      const { done, value } = await watch.during(reader.read())
       if (done) return
       yield value
     }
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    throw new AppError('canceled', 'the client went away before the body was whole', { cause: error })
   } finally {
+    watch.stop()
     // Only now is it known that nobody wants the rest.
     await reader.cancel().catch(() => undefined)
   }
 }
 
-async function unlessStalled<T>(reading: Promise<T>, stallMs: number): Promise<T> {
-  let timer: Timer | undefined
-  const stalled = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new AppError('timed_out', `the body stalled for ${stallMs} ms`, { fix: 'Send it again.' })), stallMs)
-  })
-  try {
-    return await Promise.race([reading, stalled])
-  } catch (error) {
-    if (error instanceof AppError) throw error
-    throw new AppError('canceled', 'the client went away before the body was whole', { cause: error })
-  } finally {
-    clearTimeout(timer)
+/** Notices that a client sends nothing. One timer for the whole body, because one for each chunk costs more than the chunk. */
+class StallWatch {
+  readonly #ms: number
+  readonly #timer: Timer
+  /** `performance.now()` of the read that waits; undefined while whoever takes the bytes is at work, which may last. */
+  #since: number | undefined
+  #hasStalled = false
+
+  constructor(ms: number, onStall: () => void) {
+    this.#ms = ms
+    this.#timer = setInterval(() => {
+      if (this.#since === undefined || performance.now() - this.#since < ms) return
+      this.#hasStalled = true
+      onStall()
+    }, ms / 4)
+  }
+
+  /** Errors: `timed_out`. */
+  async during<T>(reading: Promise<T>): Promise<T> {
+    this.#since = performance.now()
+    const read = await reading
+    this.#since = undefined
+    if (this.#hasStalled) throw new AppError('timed_out', `the body stalled for ${this.#ms} ms`, { fix: 'Send it again.' })
+    return read
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
   }
 }

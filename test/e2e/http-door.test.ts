@@ -106,6 +106,9 @@ describe('without keys', () => {
 
   test('a folder of the host is not looked at through a query either', async () => {
     for (const path of ['/doctor?cwd=/home', '/agents?cwd=/home']) expect((await open.ask(path)).status).toBe(403)
+    for (const query of ['cwd=/home', 'profile=permissive', 'config_path=/etc/x']) {
+      expect((await open.ask(`/run?${query}`, { json: { command: ['true'] } })).status).toBe(403)
+    }
   })
 })
 
@@ -294,8 +297,18 @@ describe('a body', () => {
     const json = { command: ['id'], sudo: true }
     const { status, body } = await keyed.ask('/sandboxes/a/exec', { json, headers: auth })
     expect([status, body['code']]).toEqual([403, 'policy_denied'])
+    for (const query of ['sudo=true', 'sudo=1', 'sudo', 'sudo=false&sudo=yes']) {
+      expect((await keyed.ask(`/sandboxes/a/exec?${query}`, { json: { command: ['id'] }, headers: auth })).status).toBe(403)
+    }
     expect((await keyed.askLocally('/sandboxes/a/exec', { json })).body['code']).toBe('store_failed')
   })
+})
+
+test('what is wrong with a request to /run/stream comes as an event, as clients of the earlier product expect', async () => {
+  const { status, text, headers } = await open.ask('/run/stream', { json: { command: [] } })
+  expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream'])
+  expect(text).toStartWith('event: error\ndata: {"message":"command: must name a program"')
+  expect((await open.ask('/run/stream', { method: 'POST', body: '{' })).status).toBe(400)
 })
 
 describe('a client that is slow or broken', () => {

@@ -31,9 +31,9 @@ async function runToEnd(input: RunInput, exchange: Exchange, room: number) {
   const { deps, caller, signal } = exchange
   const session = await deps.sandboxes.runStream(runRequestOf(input), { caller }, signal)
   session.closeStdin()
-  const { end, truncated, ...output } = await collectOutput(session, room)
+  const { output, stdout, stderr, end, truncated } = await collectOutput(session, room)
   await countRun(input, exchange, end.duration_ms)
-  return { ...output, ...end, exec_id: session.id, image: imageOf(input), ...(truncated ? { truncated } : {}) }
+  return { output, stdout, stderr, ...end, exec_id: session.id, image: imageOf(input), ...(truncated ? { truncated } : {}) }
 }
 
 async function batchResult(input: RunInput, exchange: Exchange, room: number) {
