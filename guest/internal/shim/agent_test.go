@@ -6,22 +6,22 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"os/exec"
 	"strconv"
-	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"agentkernel/guest/internal/agent"
 	"agentkernel/guest/internal/wire"
 )
 
-// testAgent is a process that speaks for the sandbox: the real processes of a plain one, or one in hostile hands.
+// testAgent is a process that speaks for the sandbox: the agent, or what it becomes in hostile hands.
 func testAgent() int {
 	fd, err := strconv.Atoi(os.Args[2])
 	if err != nil {
 		return 2
 	}
-	text, err := io.ReadAll(os.NewFile(uintptr(fd), "orders"))
+	text, err := os.ReadFile("/proc/self/fd/" + strconv.Itoa(fd))
 	if err != nil {
 		return 3
 	}
@@ -30,6 +30,9 @@ func testAgent() int {
 	}
 	if err := json.Unmarshal(text, &spec); err != nil {
 		return 4
+	}
+	if spec.Script == "" {
+		return agent.Main(os.Args[2:])
 	}
 	_ = unix.SetNonblock(5, true)
 	socket := os.NewFile(5, "socket")
@@ -47,11 +50,6 @@ func testAgent() int {
 var agentFeatures = []string{"exec", "files", "shutdown"}
 
 var scripts = map[string]func(context.Context, *os.File) int{
-	"plain": func(ctx context.Context, socket *os.File) int {
-		conn := wire.NewConn(socket, wire.Hello{Role: "agent", Version: "1", Features: agentFeatures}, func(s *wire.Stream) { plainOperation(ctx, s) })
-		_ = conn.Run()
-		return 0
-	},
 	// Ends before it says anything.
 	"gone": func(context.Context, *os.File) int { return 7 },
 	// Says on the status pipe why it cannot.
@@ -83,7 +81,9 @@ var scripts = map[string]func(context.Context, *os.File) int{
 	},
 	// Never answers, and does not end when it is told to.
 	"deaf": func(context.Context, *os.File) int {
-		select {}
+		for {
+			time.Sleep(time.Hour)
+		}
 	},
 	// Answers what is asked of it with whatever the request says.
 	"liar": func(_ context.Context, socket *os.File) int {
@@ -129,92 +129,4 @@ func lie(s *wire.Stream) {
 		return
 	}
 	<-s.Conn().Done()
-}
-
-func plainOperation(ctx context.Context, s *wire.Stream) {
-	switch s.Op() {
-	case "exec":
-		plainExec(ctx, s)
-	case "shutdown":
-		s.End(struct{}{})
-		go func() {
-			s.Conn().Bye()
-			os.Exit(0)
-		}()
-	case "stat":
-		s.End(map[string]any{"entry": json.RawMessage(s.Payload())})
-	default:
-		s.Fail("unknown_op", "what is "+s.Op()+"?", 0)
-	}
-}
-
-func plainExec(ctx context.Context, s *wire.Stream) {
-	var request struct {
-		Argv []string
-		Env  []string
-		Cwd  string
-	}
-	_ = json.Unmarshal(s.Payload(), &request)
-	command := exec.CommandContext(ctx, request.Argv[0], request.Argv[1:]...)
-	command.Env, command.Dir = request.Env, request.Cwd
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	stdout, _ := command.StdoutPipe()
-	stderr, _ := command.StderrPipe()
-	stdin, _ := command.StdinPipe()
-	if err := command.Start(); err != nil {
-		s.Fail("command_not_found", err.Error(), 2)
-		return
-	}
-	group := -command.Process.Pid
-	s.OnEvent(func(payload json.RawMessage) {
-		var event struct{ Signal int }
-		if json.Unmarshal(payload, &event) == nil && event.Signal > 0 {
-			_ = syscall.Kill(group, syscall.Signal(event.Signal))
-		}
-	})
-	_ = s.Event(map[string]any{"event": "started", "pid": command.Process.Pid})
-	copied := make(chan struct{}, 2)
-	for channel, from := range map[byte]io.Reader{wire.Out: stdout, wire.Err: stderr} {
-		go func() {
-			buffer := make([]byte, 64<<10)
-			for {
-				n, err := from.Read(buffer)
-				if n > 0 && s.Write(channel, buffer[:n]) != nil || err != nil {
-					s.CloseChannel(channel)
-					copied <- struct{}{}
-					return
-				}
-			}
-		}()
-	}
-	go func() {
-		for {
-			m, err := s.Recv()
-			if err != nil || m.Kind == wire.EOFType {
-				_ = stdin.Close()
-				return
-			}
-			_, _ = stdin.Write(m.Data)
-		}
-	}()
-	canceled := make(chan bool, 1)
-	go func() {
-		<-s.Canceled()
-		canceled <- true
-		_ = syscall.Kill(group, syscall.SIGKILL)
-	}()
-	<-copied
-	<-copied
-	_ = command.Wait()
-	how := command.ProcessState.Sys().(syscall.WaitStatus)
-	result := map[string]any{"ended": "exited", "status": how.ExitStatus(), "duration_ms": 1}
-	if how.Signaled() {
-		result = map[string]any{"ended": "signaled", "signal": int(how.Signal()), "duration_ms": 1}
-	}
-	select {
-	case <-canceled:
-		result = map[string]any{"ended": "canceled", "duration_ms": 1}
-	default:
-	}
-	s.End(result)
 }

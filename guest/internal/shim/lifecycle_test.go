@@ -119,7 +119,7 @@ func TestSigtermStopsTheSandbox(t *testing.T) {
 	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if got := drain(t, stream); got.result["ended"] != "lost" {
+	if got := drain(t, stream); got.result["ended"] != "signaled" {
 		t.Errorf("%+v", got)
 	}
 	if how := s.ended(); how.Reason != "stopped" || how.Status == nil || *how.Status != 0 || how.At == "" {
@@ -193,9 +193,7 @@ func TestWhenTheShimIsKilledNothingOfTheSandboxIsLeft(t *testing.T) {
 	}
 	// What the next one finds is of no hindrance.
 	again := startShim(t, s.orders, append(os.Environ(), "SHIM_TEST=1"))
-	if line := again.line(); line["ready"] != true {
-		t.Fatalf("%v", line)
-	}
+	again.awaitReady()
 	if got := call(t, again.connect("client"), shell("a", "true")); got.result["status"] != 0.0 {
 		t.Fatalf("%+v", got)
 	}
@@ -275,7 +273,7 @@ func TestAFolderThatIsNotOursAloneIsRefused(t *testing.T) {
 }
 
 func TestAStarterThatIsGoneChangesNothing(t *testing.T) {
-	s := launchShim(t, withScript("plain"))
+	s := launchShim(t)
 	if err := s.report.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +298,7 @@ func TestEverythingThatWasSentIsReadThoughTheAgentIsGone(t *testing.T) {
 	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if got := drain(t, slow); len(got.stdout) != 200001 || got.result["ended"] != "lost" {
+	if got := drain(t, slow); len(got.stdout) != 200001 || got.result["ended"] != "signaled" {
 		t.Fatalf("%d bytes, %v", len(got.stdout), got.result)
 	}
 }

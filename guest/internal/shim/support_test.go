@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"agentkernel/guest/internal/outlog"
 	"agentkernel/guest/internal/wire"
@@ -76,7 +77,7 @@ func launchShim(t testing.TB, changes ...setup) *shim {
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	o := Orders{
 		RuntimeDir: folder + "/run", LogDir: folder + "/box/log", Helper: program, Mode: noIsolation,
-		AgentSpec: json.RawMessage(`{"script":"plain"}`), Version: "1.2.3",
+		AgentSpec: json.RawMessage(`{"version":"1.2.3"}`), Version: "1.2.3",
 	}
 	for _, name := range []string{o.RuntimeDir, o.LogDir} {
 		if err := os.MkdirAll(name, 0o700); err != nil {
@@ -142,16 +143,22 @@ func startRaw(t testing.TB, program string, orders []byte, env []string) *shim {
 func newShim(t testing.TB, changes ...setup) *shim {
 	t.Helper()
 	s := launchShim(t, changes...)
+	s.awaitReady()
+	return s
+}
+
+func (s *shim) awaitReady() {
+	s.t.Helper()
 	for {
 		line := s.line()
 		if line["ready"] == true {
 			if line["pid"] != float64(s.process.Process.Pid) || line["start_time"] == "" {
-				t.Fatalf("ready: %v", line)
+				s.t.Fatalf("ready: %v", line)
 			}
-			return s
+			return
 		}
-		if line["error"] != nil {
-			t.Fatalf("the shim failed: %v", line)
+		if line == nil || line["error"] != nil {
+			s.t.Fatalf("the shim failed: %v", line)
 		}
 	}
 }
@@ -195,13 +202,24 @@ func (s *shim) ended() ended {
 	return how
 }
 
-// connect makes a client; it leaves with the test.
-func (s *shim) connect(role string) *wire.Conn {
+// dial connects without a word. Not with package net: it brings cgo along, and with that the agent cannot speak for all threads.
+func (s *shim) dial() *os.File {
 	s.t.Helper()
-	socket, err := net.Dial("unix", filepath.Join(s.orders.RuntimeDir, socketName))
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: filepath.Join(s.orders.RuntimeDir, socketName)}); err != nil {
+		_ = unix.Close(fd)
+		s.t.Fatal(err)
+	}
+	return nonblocking(fd, "shim")
+}
+
+// connect makes a client; it leaves with the test.
+func (s *shim) connect(role string) *wire.Conn {
+	s.t.Helper()
+	socket := s.dial()
 	conn := wire.NewConn(socket, wire.Hello{Role: role, Version: "0"}, nil)
 	go func() { _ = conn.Run() }()
 	s.t.Cleanup(conn.Close)
