@@ -1,14 +1,25 @@
 import { AppError } from '../contract/errors.ts'
 import type { Driver } from '../drivers/driver.ts'
-import { createNamespaceDriver } from '../drivers/namespace/index.ts'
+import { createKeepingNamespaceDriver, createNamespaceDriver, type NamespaceDriverOptions } from '../drivers/namespace/index.ts'
+import type { DaemonOrders } from './daemon/orders.ts'
 import type { Paths } from './paths.ts'
+
+/** What drivers need to keep sandboxes beyond a command; without it they run single commands only. */
+export interface KeepOptions {
+  /** Where sandboxes have their sockets. */
+  readonly runtimeDir: string
+  /** How a daemon that crashed is started again; undefined: it is not. */
+  readonly restart?: DaemonOrders
+  /** Of this program. */
+  readonly version: string
+}
 
 /** One name a user can give with `--backend`. Without `create` it arrives with a later release. */
 interface RegistryEntry {
   readonly name: string
   readonly aliases?: readonly string[]
   /** Makes the driver. A driver that is not the usual choice loads its module only then. */
-  readonly create?: (paths: Paths) => Promise<Driver>
+  readonly create?: (paths: Paths, keep: KeepOptions | undefined) => Promise<Driver>
 }
 
 /** Every driver, in the order of automatic selection. This is the one list of names outside the drivers' own folders. */
@@ -26,34 +37,53 @@ const ENTRIES: readonly RegistryEntry[] = [
   { name: 'wasm', aliases: ['hyperlight'] },
 ]
 
-async function createNamespace(paths: Paths): Promise<Driver> {
-  return createNamespaceDriver({
+async function createNamespace(paths: Paths, keep: KeepOptions | undefined): Promise<Driver> {
+  const options: NamespaceDriverOptions = {
     dataDir: paths.dataDir,
     helperPath: paths.helperPath,
     home: paths.home,
     uid: process.getuid?.() ?? 0,
     arch: process.arch === 'arm64' ? 'arm64' : 'x64',
     bwrapPaths: ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap'],
-  })
+  }
+  if (keep === undefined) return createNamespaceDriver(options)
+  const { runtimeDir, version } = keep
+  const restart = await restartOf(paths, keep)
+  return createKeepingNamespaceDriver(options, { runtimeDir, version, ...(restart === undefined ? {} : { restart }) })
+}
+
+/** How a sandbox starts a daemon that crashed: as the first one was started, with an empty environment. */
+async function restartOf({ dataDir }: Paths, { restart, runtimeDir }: KeepOptions) {
+  if (restart === undefined) return undefined
+  const [{ daemonAddress, daemonFiles }, { daemonArguments }] = await Promise.all([
+    import('./daemon/daemon-files.ts'),
+    import('./daemon/orders.ts'),
+  ])
+  return {
+    argv: [process.execPath, ...daemonArguments(restart)],
+    env: [],
+    socket: daemonAddress(runtimeDir).socket,
+    lock: daemonFiles(dataDir).restartLock,
+  }
 }
 
 /** Names of the drivers that work in this release. */
 export const availableBackends = (): string[] => ENTRIES.filter((entry) => entry.create !== undefined).map((entry) => entry.name)
 
 /** Every driver of this release, in the order of automatic selection. */
-export async function createDrivers(paths: Paths): Promise<Driver[]> {
+export async function createDrivers(paths: Paths, keep?: KeepOptions): Promise<Driver[]> {
   const drivers: Driver[] = []
-  for (const entry of ENTRIES) if (entry.create !== undefined) drivers.push(await entry.create(paths))
+  for (const entry of ENTRIES) if (entry.create !== undefined) drivers.push(await entry.create(paths, keep))
   return drivers
 }
 
 /** The driver of that name, or the first available one. Errors: `backend_unknown`, `not_available_yet`, `backend_unavailable`. */
-export async function chooseDriver(name: string | undefined, paths: Paths): Promise<Driver> {
+export async function chooseDriver(name: string | undefined, paths: Paths, keep?: KeepOptions): Promise<Driver> {
   if (name === undefined) {
     const create = ENTRIES.find((entry) => entry.create !== undefined)?.create
     if (create === undefined || process.platform !== 'linux')
       throw new AppError('backend_unavailable', 'no backend of this release works on this system')
-    return create(paths)
+    return create(paths, keep)
   }
   const entry = ENTRIES.find((candidate) => candidate.name === name || candidate.aliases?.includes(name) === true)
   if (entry === undefined) {
@@ -68,7 +98,7 @@ export async function chooseDriver(name: string | undefined, paths: Paths): Prom
       },
     )
   }
-  return entry.create(paths)
+  return entry.create(paths, keep)
 }
 
 /** Suggests from every name there is: who means docker shall not be led to another backend. */

@@ -12,6 +12,8 @@ export interface CgroupRoots {
   readonly memory?: string
   readonly pids?: string
   readonly cpu?: string
+  /** Where processor time is counted, on version 1 where that is another folder than `cpu`; for sandboxes that stay. */
+  readonly cpuacct?: string
   /** Somebody else moves the helper here and may refuse; then the limits are set for each process. */
   readonly joinMayFail?: true
 }
@@ -26,7 +28,9 @@ export interface CgroupUsage {
   readonly peakBytes: number | undefined
 }
 
-const CPU_PERIOD_US = 100_000
+export const CPU_PERIOD_US = 100_000
+/** How much of a period a sandbox may use, in microseconds. */
+export const cpuQuotaUs = (cpus: number): number => Math.max(1000, Math.round(cpus * CPU_PERIOD_US))
 
 /** Finds where groups can be made, from `/proc/self/cgroup` and `/proc/self/mountinfo`. Undefined = nowhere. */
 export function findCgroupRoots(selfCgroup: string, mountInfo: string): CgroupRoots | undefined {
@@ -48,7 +52,11 @@ export function findCgroupRoots(selfCgroup: string, mountInfo: string): CgroupRo
     return `${mount.point}${relative === '/' ? '' : relative}/agentkernel`
   }
   const memory = version1('memory')
-  if (memory !== undefined) return { version: 1, memory, ...optional('pids', version1('pids')), ...optional('cpu', version1('cpu')) }
+  if (memory !== undefined) {
+    const [cpu, counted] = [version1('cpu'), version1('cpuacct')]
+    const cpuacct = counted === cpu ? undefined : counted
+    return { version: 1, memory, ...optional('pids', version1('pids')), ...optional('cpu', cpu), ...optional('cpuacct', cpuacct) }
+  }
   const unified = mounts.find((candidate) => candidate.type === 'cgroup2')
   if (unified === undefined) return undefined
   // A user may make groups only in the part of the tree that systemd gave to the user's own manager. Our processes can move
@@ -82,9 +90,12 @@ export class RunCgroup {
     this.procs = folders.map((folder) => `${folder}/${roots.version === 1 ? 'tasks' : 'cgroup.procs'}`)
   }
 
-  /** Makes the groups and sets the limits. Throws the system's error where that is not allowed; nothing is left then. */
-  static create(roots: CgroupRoots, name: string, limits: CgroupLimits): RunCgroup {
-    const folders = foldersOf(roots, name, limits.cpus !== undefined)
+  /**
+   * Makes the groups and sets the limits. A single run gets no more groups than that takes: each makes it slower. Throws the system's error
+   * where that is not allowed; nothing is left then.
+   */
+  static create(roots: CgroupRoots, name: string, limits: CgroupLimits, kind: 'run' | 'stays' = 'run'): RunCgroup {
+    const folders = kind === 'stays' ? allFolders(roots, name) : foldersOf(roots, name, limits.cpus !== undefined)
     const group = new RunCgroup(roots, name, folders)
     try {
       for (const folder of folders) makeGroup(folder, roots.version)
@@ -113,7 +124,7 @@ export class RunCgroup {
 
   #limitCpus(cpus: number, put: (root: string | undefined, file: string, value: string) => void): void {
     const { version, cpu } = this.#roots
-    const quota = Math.max(1000, Math.round(cpus * CPU_PERIOD_US))
+    const quota = cpuQuotaUs(cpus)
     if (version === 1) {
       put(cpu, 'cpu.cfs_period_us', `${CPU_PERIOD_US}`)
       put(cpu, 'cpu.cfs_quota_us', `${quota}`)
@@ -184,9 +195,14 @@ function handDown(group: string): void {
   }
 }
 
+/** Every group that one of this name can have. */
+function allFolders(roots: CgroupRoots, name: string): string[] {
+  return [...foldersOf(roots, name, true), ...(roots.cpuacct === undefined ? [] : [`${roots.cpuacct}/${name}`])]
+}
+
 /** Removes the groups of a run that is over, by name: for a run whose process crashed. False = some are still emptying. */
 export function releaseCrashed(roots: CgroupRoots, name: string): boolean {
-  const folders = foldersOf(roots, name, true)
+  const folders = allFolders(roots, name)
   if (removeGroups(folders)) return true
   // bubblewrap killed while it starts can leave a child that waits for it for ever.
   folders.forEach(killMembers)

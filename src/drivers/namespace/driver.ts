@@ -1,34 +1,22 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 import type { RunIo } from '../../contract/run.ts'
-import type { Driver, DriverFacts, PreparedRun, RunOutcome, RunPlace, RunSpec } from '../driver.ts'
+import type { Driver, DriverFacts, PreparedRun, RunOutcome, RunPlace, RunSpec, SandboxVerbs } from '../driver.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
-import { CgroupFinder } from './cgroup-finder.ts'
+import { cannotStart } from '../shared/start-failure.ts'
 import { releaseCrashed, RunCgroup } from './cgroup.ts'
-import { identityFor, ownsSandboxIds } from './identity.ts'
+import { identityFor } from './identity.ts'
 import { homeToolFolders } from './host-root.ts'
 import { launchPlan } from './launch-plan.ts'
-import { launchPrologue, ownerOf, type PrologueFacts, stageFolder } from './launch-prologue.ts'
+import { launchPrologue, ownerOf, type PrologueFacts } from './launch-prologue.ts'
 import { type LaunchedRun, Launcher } from './launch.ts'
+import { Machine, type NamespaceDriverOptions } from './machine.ts'
 import { outcomeOf } from './outcome.ts'
 import { abandonedRuns, countChanges, createRunFolder, removeRunFolder, type RunFolder } from './run-folder.ts'
-import { limitNotices, limitsWithoutCgroup } from './rlimits.ts'
+import { limitNotices } from './rlimits.ts'
 import { seccompProgram } from './seccomp-program.ts'
-
-export interface NamespaceDriverOptions {
-  /** Where run folders are made, below `runs/`; must be on a file system that can hold an overlay's upper layer. */
-  readonly dataDir: string
-  /** The launch helper, `agentkernel-guest`. */
-  readonly helperPath: string
-  /** The user's home: its tool folders are shown. */
-  readonly home: string
-  readonly uid: number
-  readonly arch: 'x64' | 'arm64'
-  /** Where bubblewrap is looked for, in order. */
-  readonly bwrapPaths: readonly string[]
-}
 
 /** A run whose helper is at work, and what it was told. */
 interface Begun extends PrologueFacts {
@@ -41,22 +29,24 @@ const MOST_CHANGES = 10_000
 /** Sandboxes made of Linux namespaces: no daemon, no root, no image needed. */
 export class NamespaceDriver implements Driver {
   readonly name = 'namespace'
+  readonly sandboxes?: SandboxVerbs
   readonly #options: NamespaceDriverOptions
-  readonly #cgroups: CgroupFinder
-  #ownsIds: boolean | undefined
+  readonly #machine: Machine
 
-  constructor(options: NamespaceDriverOptions) {
+  /** `keep` makes the verbs for sandboxes that stay; without it there are only single runs. */
+  constructor(options: NamespaceDriverOptions, keep?: (machine: Machine) => SandboxVerbs) {
     this.#options = options
-    this.#cgroups = new CgroupFinder(options)
+    this.#machine = new Machine(options)
+    if (keep !== undefined) this.sandboxes = keep(this.#machine)
   }
 
   get facts(): DriverFacts {
-    return { isolation: 'container', egress: 'none', limits: this.#cgroups.writable() ? 'enforced' : 'best-effort', hostRoot: true }
+    return { isolation: 'container', egress: 'none', limits: this.#machine.cgroups.writable() ? 'enforced' : 'best-effort', hostRoot: true }
   }
 
   async probe(signal: AbortSignal) {
     const { probeNamespaces } = await import('./probe.ts')
-    return probeNamespaces({ options: this.#options, driver: this, cgroups: this.#cgroups, signal })
+    return probeNamespaces({ options: this.#options, driver: this, cgroups: this.#machine.cgroups, signal })
   }
 
   readonly runOnce = (spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> =>
@@ -73,11 +63,10 @@ export class NamespaceDriver implements Driver {
 
   /** Starts the helper on what every sandbox has. */
   #begin(io: RunIo, { id, cwd }: RunPlace): Begun {
-    const { dataDir, helperPath, home } = this.#options
-    const stage = stageFolder([dataDir, helperPath, home, ...(cwd === undefined ? [] : [cwd])])
-    if (stage === undefined) throw new AppError('sandbox_start_failed', 'no folder is free to build a sandbox in')
-    const asRoot = this.#asRoot()
-    if (!asRoot) this.#cgroups.beforeLaunch()
+    const { helperPath, home } = this.#options
+    const stage = this.#machine.stage(cwd === undefined ? [] : [cwd])
+    const asRoot = this.#machine.asRoot()
+    this.#machine.beforeLaunch()
     const identity = identityFor(id, asRoot)
     const owner = ownerOf(cwd)
     const tools = homeToolFolders(home)
@@ -85,16 +74,8 @@ export class NamespaceDriver implements Driver {
       const prologue = launchPrologue({ stage, helperPath, terminal: io.terminal !== undefined, identity, owner, tools })
       return { launcher: new Launcher({ path: helperPath, asRoot }, prologue, io), identity, owner, tools }
     } catch (error) {
-      throw new AppError('backend_unavailable', `cannot start ${helperPath}: ${error instanceof Error ? error.message : String(error)}`, {
-        cause: error,
-        fix: 'Build agentkernel again, so that its helper is beside it.',
-      })
+      throw cannotStart(helperPath, error)
     }
-  }
-
-  #asRoot(): boolean {
-    this.#ownsIds ??= ownsSandboxIds(this.#options.uid, readFileSync('/proc/self/uid_map', 'utf8'))
-    return this.#ownsIds
   }
 
   async #run(begun: Begun, spec: RunSpec, io: RunIo, signal: AbortSignal): Promise<RunOutcome> {
@@ -103,15 +84,14 @@ export class NamespaceDriver implements Driver {
     let sent = false
     try {
       if (spec.image !== 'host') throw new AppError('not_available_yet', `the image "${spec.image}" cannot be used yet; only "host" can`)
-      const bwrapPath = this.#requirePrograms()
+      const bwrapPath = this.#machine.requireBubblewrap()
       const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch)
       folder = this.#createFolder(spec.id)
       group = this.#createGroup(folder, spec)
       const { home } = this.#options
       const plan = launchPlan({ spec, io, folder, cgroup: group, begun, home, bwrapPath, seccomp })
-      const fallbackLimits = group?.joinMayFail === true ? limitsWithoutCgroup(spec.permissions) : undefined
       sent = true
-      const run = await begun.launcher.run({ ...plan, ...(fallbackLimits && { fallbackLimits }) }, spec, signal)
+      const run = await begun.launcher.run(plan, spec, signal)
       return this.#outcome(run, spec, folder, group)
     } finally {
       if (!sent) await begun.launcher.discard()
@@ -141,7 +121,7 @@ export class NamespaceDriver implements Driver {
 
   async recover(signal: AbortSignal): Promise<number> {
     const runsDir = join(this.#options.dataDir, 'runs')
-    const roots = this.#cgroups.roots()
+    const roots = this.#machine.cgroups.roots()
     let cleaned = 0
     for (const name of abandonedRuns(runsDir)) {
       signal.throwIfAborted()
@@ -155,16 +135,6 @@ export class NamespaceDriver implements Driver {
       }
     }
     return cleaned
-  }
-
-  #requirePrograms(): string {
-    const bwrapPath = this.#options.bwrapPaths.find((path) => existsSync(path))
-    if (bwrapPath === undefined) {
-      throw new AppError('backend_unavailable', 'bubblewrap is not installed', {
-        fix: 'Install it, for example with `sudo apt-get install bubblewrap`.',
-      })
-    }
-    return bwrapPath
   }
 
   #createFolder(id: string): RunFolder {
@@ -186,7 +156,7 @@ export class NamespaceDriver implements Driver {
 
   /** The control group of a run; undefined where we may not make one, and then limits hold for each process. */
   #createGroup(folder: RunFolder, spec: RunSpec): RunCgroup | undefined {
-    const roots = this.#cgroups.roots()
+    const roots = this.#machine.cgroups.roots()
     if (roots === undefined) return undefined
     try {
       return RunCgroup.create(roots, folder.name, spec.permissions)

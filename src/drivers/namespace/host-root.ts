@@ -16,22 +16,24 @@ export const OWN_FOLDER = '.agentkernel'
 export const SANDBOX_HOME = '/home/user'
 /** The identity inside. Not 0: without capabilities, root would only make archivers try to change owners and fail. */
 export const SANDBOX_ID = 1000
+/** What a sandbox without a name of its own is called. */
+export const HOST_NAME = 'agentkernel'
 
 /**
  * The steps that show the host's own programs read-only, by the allowlist. The helper looks what each name is: a folder
  * is mounted, a small file's content is taken over (every mount makes the start slower), a symlink stays one.
  */
-export function hostRootSteps(): StageStep[] {
+export function hostRootSteps(hostName = HOST_NAME): StageStep[] {
   return [
     { kind: 'show', source: '/', target: '', names: HOST_SYSTEM_FOLDERS },
     { kind: 'show', source: '/etc', target: 'etc', names: HOST_ETC_NAMES },
     { kind: 'showMatching', source: '/etc', target: 'etc', prefixes: HOST_ETC_LANGUAGE_PREFIXES },
-    ...accountSteps(),
+    ...accountSteps(hostName),
   ]
 }
 
 /** The account files a program looks into, written by us: nothing of the host's users or network. */
-function accountSteps(): StageStep[] {
+function accountSteps(hostName: string): StageStep[] {
   const file = (name: string, data: string): StageStep => ({ kind: 'file', target: `etc/${name}`, data, mode: 0o644 })
   return [
     { kind: 'dir', target: 'etc', mode: 0o755 },
@@ -40,8 +42,8 @@ function accountSteps(): StageStep[] {
       `root:x:0:0:root:/root:/usr/sbin/nologin\nuser:x:${SANDBOX_ID}:${SANDBOX_ID}:user:${SANDBOX_HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n`,
     ),
     file('group', `root:x:0:\nuser:x:${SANDBOX_ID}:\nnogroup:x:65534:\n`),
-    file('hosts', '127.0.0.1 localhost agentkernel\n::1 localhost ip6-localhost\n'),
-    file('hostname', 'agentkernel\n'),
+    file('hosts', `127.0.0.1 localhost ${hostName}\n::1 localhost ip6-localhost\n`),
+    file('hostname', `${hostName}\n`),
     file('resolv.conf', '# no network\n'),
     file('nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n'),
   ]

@@ -1,3 +1,5 @@
+import { AppError } from '../../contract/errors.ts'
+
 /** Who a sandbox is on the host. */
 export interface Identity {
   /** Started as root: the unprivileged host identity that takes over. Undefined: the user's own. */
@@ -25,9 +27,31 @@ export function ownsSandboxIds(uid: number, uidMap: string): boolean {
 /** A host identity for a run, from its id, so that two sandboxes at once are not the same user. */
 export function identityFor(runId: string, asRoot: boolean): Identity {
   if (!asRoot) return { dropTo: undefined }
+  const id = RANGE_START + hashOf(runId)
+  return { dropTo: { uid: id, gid: id } }
+}
+
+/**
+ * A host identity for a sandbox that stays, from its id, which nobody of `taken` has: it keeps it for its life, and files on disk belong to
+ * it. From a range of its own, so that single runs do not meet it. Undefined for ordinary users, who are themselves.
+ */
+export function keptIdentity(id: string, asRoot: boolean, taken: () => ReadonlySet<number>): Owner | undefined {
+  if (!asRoot) return undefined
+  const others = taken()
+  const first = hashOf(id)
+  for (let step = 0; step < RANGE_SIZE; step++) {
+    const uid = RANGE_START - RANGE_SIZE + ((first + step) % RANGE_SIZE)
+    if (!others.has(uid)) return { uid, gid: uid }
+  }
+  throw new AppError('sandbox_start_failed', `${RANGE_SIZE} sandboxes are as many as have identities of their own`, {
+    fix: 'Remove some that you no longer need.',
+  })
+}
+
+function hashOf(id: string): number {
   let hash = 0
-  for (let i = 0; i < runId.length; i++) hash = (hash * 31 + runId.charCodeAt(i)) % RANGE_SIZE
-  return { dropTo: { uid: RANGE_START + hash, gid: RANGE_START + hash } }
+  for (let i = 0; i < id.length; i++) hash = (hash * 31 + id.charCodeAt(i)) % RANGE_SIZE
+  return hash
 }
 
 /** User and group of a file. */

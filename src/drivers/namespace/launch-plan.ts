@@ -1,3 +1,4 @@
+import type { Permissions } from '../../contract/permissions.ts'
 import type { RunIo } from '../../contract/run.ts'
 import type { RunSpec } from '../driver.ts'
 import { bwrapArgs, INIT_PATH } from './bwrap-args.ts'
@@ -5,7 +6,7 @@ import type { RunCgroup } from './cgroup.ts'
 import { dotfileSteps, SANDBOX_HOME } from './host-root.ts'
 import { idMapFor } from './identity.ts'
 import { ownerOf, type PrologueFacts } from './launch-prologue.ts'
-import type { LaunchPlan, StageStep } from './plan.ts'
+import type { InitSpec, LaunchPlan, StageStep } from './plan.ts'
 import { limitsWithoutCgroup } from './rlimits.ts'
 import type { RunFolder } from './run-folder.ts'
 import { sandboxPath } from './search-path.ts'
@@ -24,25 +25,21 @@ export interface PlanInput {
 }
 
 /** Everything else the launch helper shall do for one run. Pure but for looking at which tool folders exist. */
-export function launchPlan(input: PlanInput): LaunchPlan {
+export function launchPlan(input: PlanInput): LaunchPlan & { readonly spec: InitSpec } {
   const { spec, begun } = input
   const project = spec.workspace?.hostPath
   const path = sandboxPath({ callerPath: spec.callerPath, home: input.home, toolFolders: begun.tools, project })
   const workspace = workspaceSteps(spec.workspace, spec.permissions.readOnlyRoot)
   const terminal = input.io.terminal !== undefined
-  const env = { HOME: spec.permissions.readOnlyRoot ? '/tmp' : SANDBOX_HOME, PATH: path, ...spec.env }
+  const env = { HOME: homeIn(spec.permissions), PATH: path, ...spec.env }
+  const own: StageStep[] = [{ kind: 'bind', source: '@run', target: RUN_MOUNT }, ...tmpSteps(spec.permissions)]
   return {
-    cgroupProcs: input.cgroup?.procs ?? [],
-    mounts: [...ownSteps(input), ...homeSteps(input), ...workspace].map((step) => withRunFolder(step, input.folder.path)),
-    terminal,
+    ...wallPlan({ ...input, permissions: spec.permissions, terminal }),
+    mounts: [...own, ...homeSteps(input), ...workspace].map((step) => withRunFolder(step, input.folder.path)),
     ...identityPart(begun, project),
     detach: spec.workspace?.mode === 'copy' ? [RUN_MOUNT, LOWER_MOUNT] : [RUN_MOUNT],
-    bwrap: input.bwrapPath,
-    args: bwrapArgs({ terminal }),
-    seccomp: input.seccomp,
-    init: INIT_PATH,
     spec: {
-      limits: input.cgroup === undefined ? limitsWithoutCgroup(spec.permissions) : [],
+      limits: limitsOf(input.cgroup, spec.permissions),
       argv: spec.command,
       env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
       cwd: spec.cwd ?? WORKSPACE,
@@ -50,6 +47,44 @@ export function launchPlan(input: PlanInput): LaunchPlan {
     },
   }
 }
+
+/** What keeps every sandbox in, whatever is in it. */
+export interface WallInput {
+  readonly permissions: Permissions
+  readonly cgroup: RunCgroup | undefined
+  readonly bwrapPath: string
+  /** Base64. */
+  readonly seccomp: string
+  readonly terminal: boolean
+  readonly hostName?: string
+}
+
+/** The part of a plan that makes the walls: groups, bubblewrap, filter, process 1. */
+export function wallPlan({
+  permissions,
+  cgroup,
+  bwrapPath,
+  seccomp,
+  terminal,
+  hostName,
+}: WallInput): Pick<LaunchPlan, 'cgroupProcs' | 'fallbackLimits' | 'terminal' | 'bwrap' | 'args' | 'seccomp' | 'init'> {
+  return {
+    cgroupProcs: cgroup?.procs ?? [],
+    ...(cgroup?.joinMayFail === true ? { fallbackLimits: limitsWithoutCgroup(permissions) } : {}),
+    terminal,
+    bwrap: bwrapPath,
+    args: bwrapArgs({ terminal, ...(hostName === undefined ? {} : { hostName }) }),
+    seccomp,
+    init: INIT_PATH,
+  }
+}
+
+/** Limits of each process, where no group holds the whole sandbox. */
+export const limitsOf = (cgroup: RunCgroup | undefined, permissions: Permissions): InitSpec['limits'] =>
+  cgroup === undefined ? limitsWithoutCgroup(permissions) : []
+
+/** The home of a sandbox: its own, or /tmp where nothing else can be written. */
+export const homeIn = (permissions: Permissions): string => (permissions.readOnlyRoot ? '/tmp' : SANDBOX_HOME)
 
 /** Whom to become, and another id map when the project belongs to somebody else than the folder the caller stands in. */
 function identityPart({ identity: { dropTo }, owner }: PrologueFacts, project: string | undefined): Pick<LaunchPlan, 'dropTo' | 'idMap'> {
@@ -59,12 +94,11 @@ function identityPart({ identity: { dropTo }, owner }: PrologueFacts, project: s
   return project === undefined || same ? { dropTo } : { dropTo, idMap: idMapFor(dropTo.uid, actual) }
 }
 
-/** Folders with limits of this run. */
-function ownSteps({ spec: { permissions } }: PlanInput): StageStep[] {
+/** Folders in memory, with their limits. */
+export function tmpSteps({ tmpBytes, tmpExec }: Permissions): StageStep[] {
   return [
-    { kind: 'bind', source: '@run', target: RUN_MOUNT },
-    { kind: 'tmpfs', target: 'dev/shm', mode: 0o1777, size: permissions.tmpBytes, noExec: true },
-    { kind: 'tmpfs', target: 'tmp', mode: 0o1777, size: permissions.tmpBytes, noExec: !permissions.tmpExec },
+    { kind: 'tmpfs', target: 'dev/shm', mode: 0o1777, size: tmpBytes, noExec: true },
+    { kind: 'tmpfs', target: 'tmp', mode: 0o1777, size: tmpBytes, noExec: !tmpExec },
   ]
 }
 

@@ -16,7 +16,7 @@ export interface PrologueFacts {
 
 /** What every sandbox has, whatever runs in it: the helper builds it while the rest is still being decided. */
 export function launchPrologue(
-  input: { readonly stage: string; readonly helperPath: string; readonly terminal: boolean } & PrologueFacts,
+  input: { readonly stage: string; readonly helperPath: string; readonly terminal: boolean; readonly hostName?: string } & PrologueFacts,
 ): LaunchPrologue {
   const { dropTo } = input.identity
   const dir = (target: string): StageStep => ({ kind: 'dir', target, mode: 0o755 })
@@ -30,7 +30,7 @@ export function launchPrologue(
     { kind: 'symlink', target: 'var/tmp', data: '../tmp' },
     { kind: 'symlink', target: 'var/run', data: '../run' },
     { kind: 'bind', source: input.helperPath, target: INIT_PATH.slice(1), readOnly: true },
-    ...hostRootSteps(),
+    ...hostRootSteps(input.hostName),
     ...homeToolSteps(input.tools),
   ]
   return { stage: input.stage, mounts, ...(dropTo === undefined ? {} : { idMap: idMapFor(dropTo.uid, input.owner) }) }

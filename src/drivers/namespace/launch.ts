@@ -4,8 +4,8 @@ import { ignore } from '../../lib/ignore.ts'
 import { createPipe } from '../../lib/pipe.ts'
 import { signalNumber } from '../../lib/signals.ts'
 import type { RunSpec } from '../driver.ts'
-import { encodeMessage, type LaunchPlan, type LaunchPrologue, type StatusLine } from './plan.ts'
-import { readStatusLines } from './status-lines.ts'
+import { readStatusLines, type StatusLine } from '../shared/status-lines.ts'
+import { encodeMessage, type LaunchPlan, type LaunchPrologue } from './plan.ts'
 
 /** Time between SIGTERM and SIGKILL when a run's time is up, in ms. */
 const GRACE_MS = 2_000

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { makeSpec } from '../../../test/conformance/make-spec.ts'
 import { isAppError } from '../../contract/errors.ts'
 import { outcomeOf } from './outcome.ts'
-import type { StatusLine } from './plan.ts'
+import type { StatusLine } from '../shared/status-lines.ts'
 
 type StopReason = Parameters<typeof outcomeOf>[1]
 

@@ -1,7 +1,8 @@
 import { AppError } from '../../contract/errors.ts'
 import { formatByteSize } from '../../lib/byte-size.ts'
 import type { RunOutcome, RunSpec } from '../driver.ts'
-import type { StatusLine } from './plan.ts'
+import { startFailure } from '../shared/start-failure.ts'
+import type { StatusLine } from '../shared/status-lines.ts'
 
 const ENOENT = 2
 const E2BIG = 7
@@ -9,7 +10,6 @@ const ENOEXEC = 8
 const EACCES = 13
 const ENOTDIR = 20
 const EISDIR = 21
-const ENOSPC = 28
 const SIGKILL = 9
 
 interface Usage {
@@ -53,17 +53,8 @@ function startError(line: StatusLine, spec: RunSpec): AppError {
     case 'exec':
       return line.errno === E2BIG ? tooLarge(spec) : execError(line, name, detail)
     default:
-      if (line.step === 'user namespace') return noUserNamespaces(detail)
-      if (line.errno === ENOSPC) return new AppError('disk_full', `no space left while preparing the sandbox (${line.step})`)
-      return new AppError('sandbox_start_failed', `cannot prepare the sandbox: ${line.step}: ${detail}`)
+      return startFailure(line)
   }
-}
-
-/** The kernel's words for it mislead: a limit of zero is "no space left on device". */
-function noUserNamespaces(detail: string): AppError {
-  return new AppError('sandbox_start_failed', `this system does not let you make user namespaces (${detail})`, {
-    fix: 'Allow them, for example with `sudo sysctl user.max_user_namespaces=15000`, or run as root; `agentkernel doctor` tells more.',
-  })
 }
 
 /** Each string may have 128 KiB, and all of them a quarter of the stack; a variable that is too long was refused before. */

@@ -24,7 +24,9 @@ export interface LaunchPlan {
   /** Base64. */
   readonly seccomp: string
   readonly init: string
-  readonly spec: InitSpec
+  /** Process 1 starts one command, or serves the guest protocol. @default 'init' */
+  readonly mode?: 'init' | 'agent'
+  readonly spec: InitSpec | AgentSpec
 }
 
 export type IdMap = readonly IdRange[]
@@ -37,6 +39,13 @@ export interface InitSpec {
   readonly env: readonly string[]
   readonly cwd: string
   readonly terminal: boolean
+}
+
+/** What process 1 of a sandbox that stays gives each command. */
+export interface AgentSpec {
+  readonly limits: InitSpec['limits']
+  /** Of the whole program, for its greeting. */
+  readonly version: string
 }
 
 /** One step of building the sandbox's root below the stage. `target`, `within`, `lower`, `upper` are paths in it. */
@@ -72,21 +81,6 @@ export interface StageStep {
   readonly names?: readonly string[]
   readonly prefixes?: readonly string[]
   readonly optional?: boolean
-}
-
-/** A line that the helper or process 1 sends back; `guest/internal/status`. */
-export interface StatusLine {
-  readonly error?: 'launch' | 'workdir' | 'lookup' | 'exec'
-  readonly step?: string
-  readonly errno?: number
-  readonly detail?: string
-  readonly ended?: 'exited' | 'signaled'
-  readonly code?: number
-  readonly max_rss?: number
-  readonly stopped?: boolean
-  readonly started?: boolean
-  readonly copied?: boolean
-  readonly ungrouped?: boolean
 }
 
 /** The bytes of one message as the helper reads them. */

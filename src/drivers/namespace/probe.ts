@@ -7,7 +7,7 @@ import { createPipe } from '../../lib/pipe.ts'
 import type { Driver, Finding, ProbeReport, RunSpec } from '../driver.ts'
 import type { CgroupFinder } from './cgroup-finder.ts'
 import { RunCgroup } from './cgroup.ts'
-import type { NamespaceDriverOptions } from './driver.ts'
+import type { NamespaceDriverOptions } from './machine.ts'
 
 /** How long the trial sandbox may take, in ms. */
 const TRIAL_MS = 10_000

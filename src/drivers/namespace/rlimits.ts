@@ -1,6 +1,6 @@
 import type { Permissions } from '../../contract/permissions.ts'
 import type { RunCgroup } from './cgroup.ts'
-import type { StatusLine } from './plan.ts'
+import type { StatusLine } from '../shared/status-lines.ts'
 
 /** Resource numbers of `setrlimit(2)`, the same on x86-64 and arm64. */
 const RLIMIT_DATA = 2

@@ -81,7 +81,7 @@ function mountView(view: WorkspaceView): StageStep[] {
 }
 
 /** The project's path on the host leads to the workspace, so that absolute paths in commands and PATH stay true. */
-function hostPathLink(hostPath: string): StageStep[] {
+export function hostPathLink(hostPath: string): StageStep[] {
   if (hostPath === WORKSPACE || hostPath.startsWith(`${WORKSPACE}/`) || hostPath.startsWith('/usr/')) return []
   return [{ kind: 'symlink', target: hostPath.slice(1), data: WORKSPACE, optional: true }]
 }

@@ -1,5 +1,21 @@
 import { ignore } from '../../lib/ignore.ts'
-import type { StatusLine } from './plan.ts'
+
+/** A line that the helper, a shim or process 1 sends back; `guest/internal/status`. */
+export interface StatusLine {
+  readonly error?: 'launch' | 'workdir' | 'lookup' | 'exec' | 'keep'
+  readonly step?: string
+  readonly errno?: number
+  readonly detail?: string
+  readonly ended?: 'exited' | 'signaled'
+  readonly code?: number
+  readonly max_rss?: number
+  readonly stopped?: boolean
+  readonly started?: boolean
+  readonly copied?: boolean
+  readonly ungrouped?: boolean
+  /** Of a shim: its sandbox answers. */
+  readonly ready?: boolean
+}
 
 /** Most bytes of status that a run can produce; more is a bug or an attack and is not read. */
 const LIMIT = 64 * 1024
