@@ -57,6 +57,7 @@ export function auditSink(path: string, env: Environment): AuditSink {
   return { append: (event) => log().append(event), rehearse: () => log().rehearse() }
 }
 
-function userName(env: Environment): string {
+/** The user's name, for the audit log. */
+export function userName(env: Environment): string {
   return env['USER'] ?? env['LOGNAME'] ?? userInfo().username
 }

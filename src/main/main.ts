@@ -11,9 +11,25 @@ import { resolvePaths } from './paths.ts'
 async function main(): Promise<void> {
   // Every file we make is for this user only.
   process.umask(0o077)
+  if (process.argv[2] === '__daemon') {
+    const { daemonCommand } = await import('./daemon/command.ts')
+    process.exit(await daemonCommand(process.argv[3]))
+  }
   const env = process.env
+  const daemon = async () => {
+    const [control, { userName }] = await Promise.all([import('./daemon/control.ts'), import('./engine.ts')])
+    return { ...control, options: { paths: resolvePaths(env, process.execPath), env, execPath: process.execPath, user: userName(env) } }
+  }
   const context: CliContext = {
     operations: async () => (await import('./operations.ts')).createOperations(resolvePaths(env, process.execPath), env),
+    sandboxes: async () => {
+      const { sandboxOperations, options } = await daemon()
+      return sandboxOperations(options)
+    },
+    daemon: async () => {
+      const { daemonOperations, options } = await daemon()
+      return daemonOperations(options)
+    },
     env,
     cwd: currentDirectory(),
     stdout: outputStream(1),

@@ -1,0 +1,97 @@
+import { AgentKernel } from '../../../sdk/typescript/src/index.ts'
+import type { DaemonOperations, DaemonStatus } from '../../contract/daemon.ts'
+import { AppError } from '../../contract/errors.ts'
+import type { SandboxOperations } from '../../contract/sandbox-operations.ts'
+import { loadRunConfig } from '../engine.ts'
+import { type ConnectOptions, connectDaemon, ordersFor } from './connect.ts'
+import { type DaemonLink, findDaemon, stopDaemon } from './find.ts'
+import { daemonFiles } from './daemon-files.ts'
+import { remoteOperations } from './remote-operations.ts'
+
+/** Limit of the daemon's own short answers, in ms. */
+const ANSWER_MS = 5_000
+
+/** Operations on sandboxes through the daemon, which is started when there is none. */
+export async function sandboxOperations(options: ConnectOptions): Promise<SandboxOperations> {
+  return remoteOperations(clientFor(await connectDaemon(options)))
+}
+
+/** A client of the daemon's socket, made of the SDK that everybody uses. */
+function clientFor({ address, token }: DaemonLink): AgentKernel {
+  return new AgentKernel({
+    baseUrl: 'http://localhost',
+    apiKey: token,
+    fetch: (url, init) => fetch(url, { ...init, unix: address.socket }),
+    webSocket: (url, { headers }) => new WebSocket(`ws+unix://${address.socket}:${pathOf(url)}`, { headers }),
+  })
+}
+
+const pathOf = (url: string): string => {
+  const { pathname, search } = new URL(url)
+  return `${pathname}${search}`
+}
+
+/** The daemon's life, for the command line. */
+export function daemonOperations(options: ConnectOptions): DaemonOperations {
+  const { paths } = options
+  const log = `${paths.dataDir}/logs/daemon.log`
+  const status = async (): Promise<DaemonStatus> => {
+    const link = findDaemon(paths)
+    if (link === undefined) return { running: false, log }
+    const { pid, version, started_at, stays, url } = link.identity
+    const { sandboxes } = await ask<{ sandboxes?: { running: number; total: number } }>(link, 'GET', '/daemon/status')
+    return {
+      running: true,
+      pid,
+      version,
+      started_at,
+      stays,
+      log,
+      socket: link.address.socket,
+      ...(url === undefined ? {} : { url }),
+      ...(sandboxes === undefined ? {} : { sandboxes }),
+    }
+  }
+  return {
+    status,
+    start: async () => {
+      const link = await connectDaemon({ ...options, stays: true })
+      if (!link.identity.stays) await ask(link, 'POST', '/daemon/stay')
+      return status()
+    },
+    stop: async () => {
+      const link = findDaemon(paths)
+      if (link === undefined) return false
+      await stopDaemon(link, daemonFiles(paths.dataDir))
+      return true
+    },
+    serve: async (request, onReady) => {
+      const { resolveServe } = await import('./serve-options.ts')
+      const config = await loadRunConfig(
+        { cwd: request.cwd, ...(request.configPath === undefined ? {} : { configPath: request.configPath }) },
+        paths,
+      )
+      const serve = resolveServe(request, config, options.env)
+      const running = findDaemon(paths)
+      if (running !== undefined) await stopDaemon(running, daemonFiles(paths.dataDir))
+      const { runDaemon } = await import('./daemon.ts')
+      const notices = [...(running === undefined ? [] : ['took over from the daemon that ran']), ...config.warnings]
+      await runDaemon(ordersFor({ ...options, stays: true }), { serve, onReady: (url) => onReady(url ?? '', notices) })
+    },
+  }
+}
+
+async function ask<T>(link: DaemonLink, method: 'GET' | 'POST', path: string): Promise<T> {
+  try {
+    const reply = await fetch(`http://localhost${path}`, {
+      method,
+      unix: link.address.socket,
+      headers: { authorization: `Bearer ${link.token}` },
+      signal: AbortSignal.timeout(ANSWER_MS),
+    })
+    const body = (await reply.json()) as { readonly data: T }
+    return body.data
+  } catch (error) {
+    throw new AppError('daemon_unreachable', `the daemon (process ${link.identity.pid}) does not answer`, { cause: error })
+  }
+}

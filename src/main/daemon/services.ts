@@ -1,0 +1,177 @@
+import { join } from 'node:path'
+import type { AuditSink } from '../../contract/events.ts'
+import type { SandboxOperations } from '../../contract/sandbox-operations.ts'
+import type { WebhookReports } from '../../contract/webhooks.ts'
+import type { Driver, SandboxHandle } from '../../drivers/driver.ts'
+import { beginRun } from '../../engine/begin-run.ts'
+import { Activity } from '../../engine/sandboxes/activity.ts'
+import { Autopilot } from '../../engine/sandboxes/autopilot.ts'
+import { EventBus } from '../../engine/sandboxes/events.ts'
+import { Idempotency } from '../../engine/sandboxes/idempotency.ts'
+import { Lifecycle, verbsOf } from '../../engine/sandboxes/lifecycle.ts'
+import { SandboxLocks } from '../../engine/sandboxes/locks.ts'
+import { createSandboxOperations } from '../../engine/sandboxes/operations.ts'
+import { reconcile } from '../../engine/sandboxes/reconcile.ts'
+import { handleOf } from '../../engine/sandboxes/saved.ts'
+import { type Webhook, Webhooks } from '../../engine/sandboxes/webhooks.ts'
+import { GuestPool } from '../../guestlink/index.ts'
+import { nameProblem } from '../../lib/name-rule.ts'
+import { createUuidV7 } from '../../lib/uuid-v7.ts'
+import { listAudit } from '../../store/audit/list.ts'
+import { openSqliteStore } from '../../store/sandboxes/sqlite.ts'
+import type { SandboxRecord, SandboxStore } from '../../store/sandboxes/store.ts'
+import { createRunDeps, run } from '../engine.ts'
+import type { Paths } from '../paths.ts'
+
+export interface ServiceOptions {
+  readonly paths: Paths
+  readonly version: string
+  readonly audit: AuditSink
+  readonly auditPath: string
+  readonly drivers: readonly Driver[]
+  /** The driver of that name, or the first that works. Errors: `backend_unknown`, `not_available_yet`. */
+  readonly driver: (name: string | undefined) => Promise<Driver>
+  readonly webhooks: readonly Webhook[]
+  readonly log: (text: string) => void
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Called at each crash point. */
+  readonly at?: (point: string) => void
+}
+
+/** Everything a daemon does, put together and not begun. */
+export interface Services {
+  readonly sandboxes: SandboxOperations
+  readonly webhooks: WebhookReports
+  /** Makes true what is written down, then lets time do its work. */
+  readonly begin: (signal: AbortSignal) => Promise<void>
+  /** True while something would be missed if the daemon ended. */
+  readonly needed: () => boolean
+  readonly counts: () => { readonly running: number; readonly total: number }
+  /** Lets go of everything; sandboxes go on. */
+  readonly end: () => Promise<void>
+}
+
+export function createServices(options: ServiceOptions): Services {
+  const { log, driver } = options
+  const store = openSqliteStore(join(options.paths.dataDir, 'sandboxes.db'), now)
+  const events = new EventBus(store, now)
+  const activity = new Activity(store, now)
+  const locks = new SandboxLocks()
+  const guests = new GuestPool({ role: 'daemon', version: options.version })
+  const lifecycle = new Lifecycle({
+    store,
+    locks,
+    events,
+    driver,
+    greet: async (handle, signal) => void (await guests.get(await socketOf(driver, handle), signal)),
+    disconnect: async (handle) => guests.drop(await socketOf(driver, handle)),
+    now,
+    monotonic,
+    at: options.at ?? (() => undefined),
+  })
+  const autopilot = new Autopilot({ store, lifecycle, activity, events, now, log })
+  const webhooks = new Webhooks({ hooks: options.webhooks, events, store, now, log, pause })
+  const parts: Parts = { store, events, activity, locks, guests, lifecycle, autopilot }
+  const follow = followWith(options, parts)
+  return {
+    sandboxes: operationsOf(options, parts, follow),
+    webhooks,
+    begin: async (signal) => {
+      await reconcile({ store, lifecycle, events, drivers: async () => options.drivers, driver, follow, log }, signal)
+      autopilot.begin()
+      webhooks.begin()
+    },
+    needed: () =>
+      store.list().some(({ state }) => state === 'running' || state === 'creating' || state === 'removing') || autopilot.pending(),
+    counts: () => {
+      const all = store.list()
+      return { running: all.filter(({ state }) => state === 'running').length, total: all.length }
+    },
+    end: async () => {
+      await autopilot.end()
+      await webhooks.end()
+      activity.flush()
+      await guests.close()
+      store.close()
+    },
+  }
+}
+
+/** What the operations share. */
+interface Parts {
+  readonly store: SandboxStore
+  readonly events: EventBus
+  readonly activity: Activity
+  readonly locks: SandboxLocks
+  readonly guests: GuestPool
+  readonly lifecycle: Lifecycle
+  readonly autopilot: Autopilot
+}
+
+function operationsOf(options: ServiceOptions, parts: Parts, follow: (record: SandboxRecord) => void): SandboxOperations {
+  const { driver, audit, auditPath, log } = options
+  const runDeps = createRunDeps(options.paths, options.env, auditPath)
+  return createSandboxOperations({
+    ...parts,
+    follow,
+    driver,
+    audit,
+    log,
+    newExecId: newRunId,
+    newId: createUuidV7(Date.now),
+    idempotency: new Idempotency(parts.store, now),
+    auditList: (sandbox) => listAudit(auditPath, { sandbox }),
+    run: async (request, io, signal) => {
+      const begun = beginRun(await driver(request.backend), { id: newRunId(), cwd: request.cwd }, io, signal)
+      return run(runDeps, begun, request, io, signal)
+    },
+    nameProblem,
+    loadConfig: (request) => runDeps.loadConfig({ command: ['sh'], env: {}, callerEnv: {}, ...request }),
+    describeWorkspace: runDeps.describeWorkspace,
+    machine: runDeps.machine,
+    now,
+    monotonic,
+  })
+}
+
+/** Keeps in touch with a sandbox that runs: when its connection is lost, it has ended by itself. */
+function followWith({ driver, log }: ServiceOptions, { guests, lifecycle }: Parts): (record: SandboxRecord) => void {
+  const keep = async (record: SandboxRecord): Promise<void> => {
+    const handle = handleOf(record)
+    if (handle === undefined) return
+    const path = await socketOf(driver, handle)
+    const ended = (): void =>
+      void lifecycle.ended(record.id, 'it ended by itself').catch((error: unknown) => log(`${record.name}: ${String(error)}`))
+    guests.onLost(path, ended)
+    try {
+      await guests.get(path)
+    } catch (error) {
+      log(`sandbox ${record.name} does not answer: ${error instanceof Error ? error.message : String(error)}`)
+      ended()
+    }
+  }
+  return (record) => void keep(record).catch((error: unknown) => log(`cannot follow sandbox ${record.name}: ${String(error)}`))
+}
+
+const now = (): Date => new Date()
+const monotonic = (): number => performance.now()
+/** Sixteen characters of `[0-9a-f]`. */
+const newRunId = (): string => crypto.randomUUID().replaceAll('-', '').slice(0, 16)
+
+async function socketOf(driver: ServiceOptions['driver'], handle: SandboxHandle): Promise<string> {
+  return verbsOf(await driver(handle.driver)).connect(handle).socketPath
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer)
+        resolve()
+      },
+      { once: true },
+    )
+  })
+}
