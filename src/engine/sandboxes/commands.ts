@@ -9,6 +9,7 @@ import { ignore } from '../../lib/ignore.ts'
 import { checkCommand } from '../../policy/commands.ts'
 import type { EventBus } from './events.ts'
 import { verbsOf } from './lifecycle.ts'
+import type { OomWatch } from './oom-watch.ts'
 import { requireRunning, type Running, type RunningDeps } from './running.ts'
 import { savedOf } from './saved.ts'
 import { parseVariables } from './variables.ts'
@@ -17,6 +18,7 @@ export interface CommandDeps extends RunningDeps {
   readonly events: EventBus
   readonly audit: AuditSink
   readonly newExecId: () => string
+  readonly oom: OomWatch
   /** One line for the daemon's log. */
   readonly log: (text: string) => void
 }
@@ -35,7 +37,10 @@ export async function startCommand(
   const running = await requireRunning(deps, name)
   await refuseBlocked(deps, running, request)
   signal.throwIfAborted()
-  const oomBefore = await oomKills(deps, running)
+  const verbs = verbsOf(await deps.driver(running.record.backend))
+  const kills = (): number | undefined => verbs.usage(running.handle).oomKills
+  const key = oomKey(running)
+  deps.oom.begin(key, kills)
   const stream = running.guest.exec(
     {
       op: 'exec',
@@ -52,7 +57,7 @@ export async function startCommand(
     // A detached command goes on without whoever asked for it.
     options.detach ? undefined : signal,
   )
-  const result = ended(deps, running, stream, oomBefore)
+  const result = ended(stream, () => deps.oom.wasForMemory(key, kills))
   result.catch((error: unknown) => ignore(error, 'whoever waits for the command is told'))
   const pid = await stream.started
   void record(deps, running, request, result)
@@ -89,7 +94,7 @@ export async function attachCommand(
     },
     signal,
   )
-  const result = ended(deps, running, stream, undefined)
+  const result = ended(stream, () => false)
   result.catch((error: unknown) => ignore(error, 'whoever waits for the command is told'))
   const pid = await stream.started
   await deps.audit.append({ type: 'session_attached', sandbox: name })
@@ -166,17 +171,15 @@ function directory({ record, handle }: Running, workdir: string | undefined): st
   return workdir === undefined || workdir === '' ? from : posix.resolve(from, workdir)
 }
 
-async function oomKills(deps: CommandDeps, { record, handle }: Running): Promise<number | undefined> {
-  return verbsOf(await deps.driver(record.backend)).usage(handle).oomKills
-}
+/** One start of one sandbox: its counts begin anew with each. */
+const oomKey = ({ record }: Running): string => `${record.id} ${record.startedAt}`
 
-async function ended(deps: CommandDeps, running: Running, stream: GuestExecStream, oomBefore: number | undefined): Promise<ExecEnd> {
+async function ended(stream: GuestExecStream, killedForMemory: () => boolean): Promise<ExecEnd> {
   const result = await stream.result
-  const killed = result.ended === 'signaled' && result.signal === SIGKILL && oomBefore !== undefined
-  const oom = killed && ((await oomKills(deps, running)) ?? 0) > oomBefore
+  const killed = result.ended === 'signaled' && result.signal === SIGKILL
   return {
     exit_code: exitCodeOf(result),
-    ended: oom ? 'out_of_memory' : result.ended,
+    ended: killed && killedForMemory() ? 'out_of_memory' : result.ended,
     duration_ms: result.duration_ms,
     ...(result.signal === undefined ? {} : { signal: result.signal }),
   }

@@ -11,6 +11,7 @@ import { Idempotency } from '../../engine/sandboxes/idempotency.ts'
 import { Lifecycle, verbsOf } from '../../engine/sandboxes/lifecycle.ts'
 import { SandboxLocks } from '../../engine/sandboxes/locks.ts'
 import { createSandboxOperations } from '../../engine/sandboxes/operations.ts'
+import { OomWatch } from '../../engine/sandboxes/oom-watch.ts'
 import { reconcile } from '../../engine/sandboxes/reconcile.ts'
 import { handleOf } from '../../engine/sandboxes/saved.ts'
 import { type Webhook, Webhooks } from '../../engine/sandboxes/webhooks.ts'
@@ -118,6 +119,7 @@ function operationsOf(options: ServiceOptions, parts: Parts, follow: (record: Sa
     audit,
     log,
     newExecId: newRunId,
+    oom: new OomWatch(),
     newId: createUuidV7(Date.now),
     idempotency: new Idempotency(parts.store, now),
     auditList: (sandbox) => listAudit(auditPath, { sandbox }),
