@@ -46,6 +46,9 @@ export function createHttpApp(deps: HttpDeps): HttpApp {
   const limits = { ...DEFAULT_LIMITS, ...deps.limits }
   const traffic = new Traffic(limits.inFlight)
   const metrics = new HttpMetrics(deps.metrics, deps.version)
+  metrics.follow(deps.sandboxes, traffic.closing).catch((error: unknown) => {
+    deps.log('error', 'metrics no longer follow what happens to sandboxes', { error: String(error) })
+  })
   const handlers = routeHandlers(metrics)
   const route = createRouter((found, exchange) => answer(found, exchange, handlers))
 

@@ -10,13 +10,14 @@ export interface ServerEvent {
 const HEARTBEAT = Buffer.from(': \n\n')
 
 /**
- * A body of server-sent events. Takes the next event only when the client has room for it, and sends a comment after `heartbeatMs`
+ * A body of server-sent events. Begins with a comment, because the headers of an answer are sent with its first byte. Takes the next event only when the client has room for it, and sends a comment after `heartbeatMs`
  * without one, so that both sides notice a dead connection. A source that fails must say so in an event of its own.
  */
 export function eventStream(source: AsyncIterable<ServerEvent>, heartbeatMs: number, onEnd: () => void): ReadableStream<Uint8Array> {
   const next = new NextEvent(source)
   return new ReadableStream<Uint8Array>(
     {
+      start: (controller) => controller.enqueue(HEARTBEAT),
       async pull(controller) {
         try {
           const result = await next.within(heartbeatMs)

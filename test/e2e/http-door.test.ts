@@ -307,7 +307,7 @@ describe('a body', () => {
 test('what is wrong with a request to /run/stream comes as an event, as clients of the earlier product expect', async () => {
   const { status, text, headers } = await open.ask('/run/stream', { json: { command: [] } })
   expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream'])
-  expect(text).toStartWith('event: error\ndata: {"message":"command: must name a program"')
+  expect(text).toStartWith(': \n\nevent: error\ndata: {"message":"command: must name a program"')
   expect((await open.ask('/run/stream', { method: 'POST', body: '{' })).status).toBe(400)
 })
 
@@ -375,7 +375,7 @@ describe('an answer', () => {
   })
 
   test('about a failure has a code of the table, with its status', async () => {
-    const { status, body } = await open.ask('/sandboxes')
+    const { status, body } = await open.ask('/sandboxes/a')
     expect(status).toBe(ERRORS.store_failed.http)
     expect(body).toEqual({ success: false, error: 'this test has no engine', code: 'store_failed', fix: ERRORS.store_failed.fix })
   })

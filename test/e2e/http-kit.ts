@@ -55,12 +55,12 @@ export class HttpWorld {
   }
 
   /** One request through the port. */
-  async ask(path: string, init: RequestInit & { readonly json?: unknown } = {}): Promise<Answer> {
+  async ask(path: string, init: SentRequest = {}): Promise<Answer> {
     return answerOf(await fetch(this.url + path, requestInit(init)))
   }
 
   /** One request through the socket, with its token. */
-  async askLocally(path: string, init: RequestInit & { readonly json?: unknown } = {}): Promise<Answer> {
+  async askLocally(path: string, init: SentRequest = {}): Promise<Answer> {
     const { headers, ...rest } = requestInit(init)
     return answerOf(
       await fetch(`http://localhost${path}`, { ...rest, unix: this.unix.address, headers: { authorization: 'Bearer token', ...headers } }),
@@ -100,23 +100,91 @@ export interface Answer {
   readonly body: Readonly<Record<string, unknown>>
 }
 
-async function answerOf(response: Response): Promise<Answer> {
+export async function answerOf(response: Response): Promise<Answer> {
   const text = await response.text()
   const isJson = response.headers.get('content-type') === 'application/json' && text !== ''
   return { status: response.status, headers: response.headers, text, body: isJson ? (JSON.parse(text) as Answer['body']) : {} }
 }
 
-function requestInit({ json, ...init }: RequestInit & { readonly json?: unknown }): RequestInit & { headers: Record<string, string> } {
+/** A request of a test: `json` is its body, and makes it a POST unless it says otherwise. */
+export type SentRequest = RequestInit & { readonly json?: unknown }
+
+export function requestInit({ json, ...init }: SentRequest): RequestInit & { headers: Record<string, string> } {
   const headers = (init.headers ?? {}) as Record<string, string>
   if (json === undefined) return { ...init, headers }
   return { method: 'POST', ...init, body: JSON.stringify(json), headers: { 'content-type': 'application/json', ...headers } }
 }
 
-/** For tests of what comes before the engine: whatever reaches it fails. */
+/** For tests of what comes before the engine: nothing is there, nothing happens, and whatever else reaches it fails. */
 function withoutEngine(): SandboxOperations {
   const fail = async (): Promise<never> => {
     throw new AppError('store_failed', 'this test has no engine')
   }
+  async function* silence(): AsyncGenerator<never> {}
+  const known: Partial<SandboxOperations> = { list: async () => [], events: silence }
   // Every operation is a function of this shape as far as its callers can see.
-  return new Proxy({}, { get: () => fail }) as SandboxOperations
+  return new Proxy(known, { get: (target, name: keyof SandboxOperations) => target[name] ?? fail }) as SandboxOperations
+}
+
+/** One event of a stream, as a client sees it. */
+export interface ReadEvent {
+  readonly event: string
+  readonly data: unknown
+  readonly id?: number
+}
+
+/** Reads a stream of events as it comes. */
+export class EventReader {
+  readonly response: Response
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly #decoder = new TextDecoder()
+  #text = ''
+
+  constructor(response: Response) {
+    this.response = response
+    // A response of ours has a body.
+    this.#reader = response.body!.getReader() as ReadableStreamDefaultReader<Uint8Array>
+  }
+
+  /** The next event; undefined at the end. Comments are left out. */
+  async next(): Promise<ReadEvent | undefined> {
+    for (;;) {
+      const end = this.#text.indexOf('\n\n')
+      if (end !== -1) {
+        const lines = this.#text.slice(0, end).split('\n')
+        this.#text = this.#text.slice(end + 2)
+        if (lines.every((line) => line.startsWith(':'))) continue
+        return parseEvent(lines)
+      }
+      const { done, value } = await this.#reader.read()
+      if (done) return undefined
+      this.#text += this.#decoder.decode(value, { stream: true })
+    }
+  }
+
+  /** The next event of that name. */
+  async until(name: string): Promise<ReadEvent> {
+    for (;;) {
+      const event = await this.next()
+      if (event === undefined) throw new Error(`the stream ended without ${name}`)
+      if (event.event === name) return event
+    }
+  }
+
+  /** Everything up to the end. */
+  async rest(): Promise<ReadEvent[]> {
+    const events: ReadEvent[] = []
+    for (let event = await this.next(); event !== undefined; event = await this.next()) events.push(event)
+    return events
+  }
+
+  async cancel(): Promise<void> {
+    await this.#reader.cancel()
+  }
+}
+
+function parseEvent(lines: readonly string[]): ReadEvent {
+  const fields = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]))
+  const id = fields['id']
+  return { event: fields['event'] ?? '', data: JSON.parse(fields['data'] ?? 'null'), ...(id === undefined ? {} : { id: Number(id) }) }
 }

@@ -22,7 +22,7 @@ export function routeHandlers(metrics: HttpMetrics): Handlers {
     ...fileHandlers,
     ...rawHandlers,
     ...socketHandlers,
-    metrics: async () => text(metrics.text(), 'text/plain; version=0.0.4; charset=utf-8'),
+    metrics: async (_input, { deps }) => text(await metrics.text(deps.sandboxes), 'text/plain; version=0.0.4; charset=utf-8'),
     openapi: async (_input, { deps }) => text(openApiText(deps.version), 'application/json'),
     reference: async (_input, { deps }) => referencePage(deps.version),
   }
