@@ -116,13 +116,22 @@ export async function killCommand(deps: CommandDeps, name: string, id: string): 
   await guest.execSignal(id, SIGKILL)
 }
 
-/** What is kept of a channel, and no more: the command may go on. */
-export async function commandLog(deps: CommandDeps, name: string, id: string, channel: 'stdout' | 'stderr'): Promise<ExecLog> {
+/** What is kept of a channel from an offset on, and no more unless it is to be followed: the command may go on. */
+export async function commandLog(
+  deps: CommandDeps,
+  name: string,
+  id: string,
+  channel: 'stdout' | 'stderr',
+  { offset = 0, follow = false }: { readonly offset?: number; readonly follow?: boolean } = {},
+  signal?: AbortSignal,
+): Promise<ExecLog> {
   const { guest, exec } = await findExec(deps, name, id)
   const other = channel === 'stdout' ? 'stderr' : 'stdout'
-  const stream = guest.attach({ op: 'attach', id, follow: false, [other]: exec[other].end })
+  const { start, end } = exec[channel]
+  const from = Math.min(Math.max(start, offset), end)
+  const stream = guest.attach({ op: 'attach', id, follow, [channel]: from, [other]: exec[other].end }, signal)
   stream.result.catch((error: unknown) => ignore(error, 'reading the bytes fails the same way'))
-  return { ...exec[channel], bytes: bytesOf(stream, channel) }
+  return { start: from, end, bytes: bytesOf(stream, channel) }
 }
 
 async function* bytesOf(
