@@ -8,10 +8,6 @@ import { type Door, isLoopback, type TcpDoor } from './door.ts'
 import { failureOf, jsonResponse } from './envelope.ts'
 import type { SocketData } from './socket-session.ts'
 
-/**
- * Seconds within which a request must have begun to arrive and its headers must be whole, and after which an idle connection is closed. A
- * body has its own limits, and so has whatever is under way.
- */
 const IDLE_SECONDS = 30
 
 export interface Listener {
@@ -26,6 +22,11 @@ export interface Listener {
 export interface TcpOptions extends Omit<TcpDoor, 'kind' | 'keys'> {
   /** 0 = any free one. */
   readonly port: number
+  /**
+   * Seconds within which the headers of a request must be whole, and after which an idle connection is closed. A body has limits of its
+   * own, and so has whatever is under way. @default 30
+   */
+  readonly idleSeconds?: number
   /** PEM. */
   readonly tls?: { readonly cert: string; readonly key: string }
 }
@@ -34,7 +35,7 @@ export interface TcpOptions extends Omit<TcpDoor, 'kind' | 'keys'> {
  * Listens on TCP. Errors: `api_key_required` for an address that others can reach while there are no keys, `address_in_use`,
  * `invalid_argument` for an address that this machine does not have or a certificate that cannot be read.
  */
-export function serveTcp(app: HttpApp, { port, tls, ...door }: TcpOptions): Listener {
+export function serveTcp(app: HttpApp, { port, tls, idleSeconds = IDLE_SECONDS, ...door }: TcpOptions): Listener {
   if (app.keys.none && !isLoopback(door.host)) {
     throw new AppError('api_key_required', `without API keys the server listens on this machine only, not on ${door.host}`, {
       fix: 'Give keys with --api-key-file, or leave --host out.',
@@ -44,7 +45,7 @@ export function serveTcp(app: HttpApp, { port, tls, ...door }: TcpOptions): List
     Bun.serve({
       hostname: door.host,
       port,
-      idleTimeout: IDLE_SECONDS,
+      idleTimeout: idleSeconds,
       // Outside of development Bun lets another process of this user listen on the same port and get half of the requests.
       reusePort: false,
       ...(tls === undefined ? {} : { tls }),

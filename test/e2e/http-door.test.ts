@@ -6,7 +6,9 @@ import type { Operation } from '../../src/contract/operation.ts'
 import { OPERATIONS } from '../../src/contract/operations.ts'
 import { ApiKeys } from '../../src/http/auth.ts'
 import { serveTcp } from '../../src/http/listeners.ts'
+import { selfSigned } from '../../src/lib/self-signed.ts'
 import { HttpWorld } from './http-kit.ts'
+import { within } from './kit.ts'
 
 const KEY = 'sk-test-1'
 const auth = { authorization: `Bearer ${KEY}` }
@@ -324,6 +326,20 @@ describe('a client that is slow or broken', () => {
     }
   })
 
+  test('does not keep a connection open with headers that never end', async () => {
+    const world = new HttpWorld({ tcp: { idleSeconds: 1 } })
+    const socket = connect({ host: '127.0.0.1', port: world.tcp.port ?? 0 })
+    socket.write('GET /health HTTP/1.1\r\nHost: localhost\r\n')
+    const trickle = setInterval(() => socket.write('X'), 100)
+    try {
+      await within(new Promise<void>((resolve) => socket.once('close', () => resolve())), 'the server to hang up', 20_000)
+    } finally {
+      clearInterval(trickle)
+      socket.destroy()
+      await world.stop()
+    }
+  })
+
   test('that leaves in the middle of a body leaves nothing under way', async () => {
     const socket = connect({ host: '127.0.0.1', port: open.tcp.port ?? 0 })
     socket.write('POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"comm')
@@ -422,6 +438,22 @@ describe('the server', () => {
     expect(code(() => serveTcp(keyed.app, { host: '203.0.113.7', port: 0 }))).toBe('invalid_argument')
     expect(code(() => serveTcp(open.app, { host: 'localhost', port: 0, tls: { cert: 'x', key: 'y' } }))).toBe('invalid_argument')
     expect(new ApiKeys([]).none).toBe(true)
+  })
+})
+
+describe('TLS', () => {
+  test('is spoken with the certificate that the server was given, and plain text is not', async () => {
+    const { cert, key } = selfSigned(['localhost', '127.0.0.1'], new Date())
+    const world = new HttpWorld({ tcp: { tls: { cert, key } }, keys: [KEY] })
+    try {
+      expect(world.url).toStartWith('https://127.0.0.1:')
+      const { body } = await world.ask('/status', { headers: auth, tls: { ca: cert } })
+      expect(body['success']).toBe(true)
+      await expect(world.ask('/health', { tls: { ca: selfSigned(['localhost'], new Date()).cert } })).rejects.toThrow()
+      await expect(fetch(world.url.replace('https', 'http'))).rejects.toThrow()
+    } finally {
+      await world.stop()
+    }
   })
 })
 

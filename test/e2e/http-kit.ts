@@ -107,9 +107,9 @@ export async function answerOf(response: Response): Promise<Answer> {
 }
 
 /** A request of a test: `json` is its body, and makes it a POST unless it says otherwise. */
-export type SentRequest = RequestInit & { readonly json?: unknown }
+export type SentRequest = BunFetchRequestInit & { readonly json?: unknown }
 
-export function requestInit({ json, ...init }: SentRequest): RequestInit & { headers: Record<string, string> } {
+export function requestInit({ json, ...init }: SentRequest): BunFetchRequestInit & { headers: Record<string, string> } {
   const headers = (init.headers ?? {}) as Record<string, string>
   if (json === undefined) return { ...init, headers }
   return { method: 'POST', ...init, body: JSON.stringify(json), headers: { 'content-type': 'application/json', ...headers } }

@@ -24,8 +24,8 @@ class Client {
   size = 0
   #wake: () => void = () => undefined
 
-  constructor(path: string) {
-    this.socket = http.socket(path)
+  constructor(path: string, server = http) {
+    this.socket = server.socket(path)
     this.opened = new Promise((resolve) => this.socket.addEventListener('open', () => resolve(), { once: true }))
     this.closed = new Promise((resolve) =>
       this.socket.addEventListener('close', ({ code, reason }) => resolve({ code, reason }), { once: true }),
@@ -197,6 +197,34 @@ describe('a command that exists', () => {
     expect((await within(client.closed, 'the close')).code).toBe(1011)
   })
 })
+
+test('a command outlives the server that it was started through, and can be come to through the next', async () => {
+  const first = await HttpDaemon.start()
+  let second: HttpDaemon | undefined
+  const marker = marked()
+  try {
+    await first.sandbox('stays')
+    const client = new Client('/sandboxes/stays/exec/ws', first)
+    await client.opened
+    client.tell({ type: 'exec', command: sh(`echo before; ${marker} & trap 'echo after; exit 3' TERM; wait`) })
+    const { id } = await client.message('started')
+    await client.until(() => client.text() === 'before\n', 'the first output')
+    const [ended, close] = await Promise.all([first.daemon.end(), within(client.closed, 'the close', 20_000)])
+    expect([ended, close.code]).toEqual([undefined, 1012])
+    expect(processesWith(marker).length).toBeGreaterThan(0)
+
+    second = await HttpDaemon.start({ home: first.daemon.home })
+    const visitor = new Client(`/sandboxes/stays/exec/detached/${id}/ws`, second)
+    await visitor.opened
+    visitor.tell({ type: 'attach' })
+    await visitor.until(() => visitor.text() === 'before\n', 'what was written before')
+    visitor.tell({ type: 'signal', signal: 15 })
+    expect(await visitor.message('exit')).toMatchObject({ exit_code: 3 })
+    expect(visitor.text()).toBe('before\nafter\n')
+  } finally {
+    await (second ?? first).daemon.dispose()
+  }
+}, 60_000)
 
 describe('a client that makes a mistake is told so, and let go', () => {
   const mistake = async (send: (client: Client) => void, path = '/sandboxes/box/exec/ws') => {
