@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 )
@@ -55,15 +54,11 @@ func TestOrdersThatMakeNoSenseAreRefused(t *testing.T) {
 }
 
 func TestAShimWithoutOrdersEndsWithoutAWord(t *testing.T) {
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, c := range map[string]struct {
 		bytes []byte
 		want  string
-	}{"none": {nil, ""}, "broken": {encoded("{}"), "orders"}} {
-		s := startRaw(t, program, c.bytes, append(os.Environ(), "SHIM_TEST=1"))
+	}{"none": {[]byte{}, ""}, "broken": {encoded("{}"), "orders"}} {
+		s := launchShim(t, func(s *shim) { s.raw = c.bytes })
 		if line := s.line(); (c.want == "") != (line == nil) || (line != nil && line["step"] != c.want) {
 			t.Errorf("%s: %v", name, line)
 		}

@@ -2,6 +2,8 @@ package shim
 
 import (
 	"encoding/json"
+	"maps"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -99,7 +101,8 @@ func withoutDetach(payload json.RawMessage) (json.RawMessage, error) {
 	if err := json.Unmarshal(payload, &members); err != nil {
 		return nil, err
 	}
-	delete(members, "detach")
+	// Whoever reads it may take names as loosely as we did.
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return strings.EqualFold(name, "detach") })
 	return json.Marshal(members)
 }
 

@@ -20,8 +20,10 @@ const (
 	mostClients = 128
 	// acceptPause is how long we leave connections waiting when there are no descriptors for them.
 	acceptPause = 50 * time.Millisecond
-	// farewell is how long clients may take for what is still to be sent to them, when the sandbox has ended.
-	farewell = 3 * time.Second
+	// farewell is how long clients may take for what is still to be sent to them when the sandbox has ended, and parting how
+	// long for the last of it.
+	farewell = 2 * time.Second
+	parting  = time.Second
 )
 
 // server is who is connected.
@@ -120,15 +122,15 @@ func (s *server) close() {
 	s.mu.Lock()
 	conns := slices.Collect(maps.Keys(s.clients))
 	s.mu.Unlock()
-	var all sync.WaitGroup
+	deadline := time.Now().Add(parting)
 	for _, conn := range conns {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			conn.Bye()
-		}()
+		go conn.Bye()
 	}
-	all.Wait()
+	for _, conn := range conns {
+		if !within(time.Until(deadline), conn.Done()) {
+			conn.Close()
+		}
+	}
 }
 
 // within waits for something to end, but not for ever.

@@ -6,19 +6,21 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"agentkernel/guest/internal/launch"
 	"agentkernel/guest/internal/outlog"
-	"agentkernel/guest/internal/wire"
 )
 
 // tooLong is when a test gives up waiting.
@@ -31,6 +33,12 @@ func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "agent":
 		os.Exit(testAgent())
+	case len(os.Args) > 1 && os.Args[1] == launchAsRoot:
+		os.Exit(launch.Main(true))
+	case len(os.Args) > 1 && os.Args[1] == launchAsUser:
+		os.Exit(launch.Main(false))
+	case len(os.Args) > 1 && os.Args[1] == launch.StageTwo:
+		os.Exit(launch.MainInUserNamespace(os.Args[2:]))
 	case len(os.Args) > 3 && os.Args[1] == "daemon":
 		os.Exit(testDaemon(os.Args[2], os.Args[3]))
 	case os.Getenv("SHIM_TEST") != "":
@@ -40,30 +48,36 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// shim is one that runs, as its starter sees it.
+// shim is one as its starter sees it.
 type shim struct {
 	t       testing.TB
-	process *exec.Cmd
+	program string
+	env     []string
 	orders  Orders
+	// raw takes the place of the orders, and credential that of the user.
+	raw        []byte
+	credential *syscall.Credential
+
+	process *exec.Cmd
 	report  *os.File
 	lines   *bufio.Reader
 	// exited is closed when it has.
 	exited chan struct{}
 }
 
-// setup changes orders or environment of a shim before it starts.
-type setup func(o *Orders, env *[]string)
+// setup changes a shim before it starts.
+type setup func(s *shim)
 
 func withScript(name string) setup {
-	return func(o *Orders, _ *[]string) { o.AgentSpec = json.RawMessage(`{"script":"` + name + `"}`) }
+	return func(s *shim) { s.orders.AgentSpec = json.RawMessage(`{"script":"` + name + `"}`) }
 }
 
 func withCap(limit int) setup {
-	return func(_ *Orders, env *[]string) { *env = append(*env, "SHIM_TEST_CAP="+strconv.Itoa(limit)) }
+	return func(s *shim) { s.env = append(s.env, "SHIM_TEST_CAP="+strconv.Itoa(limit)) }
 }
 
-// launchShim starts one without waiting for anything.
-func launchShim(t testing.TB, changes ...setup) *shim {
+// prepareShim makes everything for one that is started later.
+func prepareShim(t testing.TB, changes ...setup) *shim {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
@@ -75,67 +89,95 @@ func launchShim(t testing.TB, changes ...setup) *shim {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	o := Orders{
+	s := &shim{t: t, program: program, env: append(os.Environ(), "SHIM_TEST=1", "GOMAXPROCS=2"), orders: Orders{
 		RuntimeDir: folder + "/run", LogDir: folder + "/box/log", Helper: program, Mode: noIsolation,
 		AgentSpec: json.RawMessage(`{"version":"1.2.3"}`), Version: "1.2.3",
-	}
-	for _, name := range []string{o.RuntimeDir, o.LogDir} {
+	}}
+	for _, name := range []string{s.orders.RuntimeDir, s.orders.LogDir} {
 		if err := os.MkdirAll(name, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	env := append(os.Environ(), "SHIM_TEST=1", "GOMAXPROCS=2")
 	for _, change := range changes {
-		change(&o, &env)
+		change(s)
 	}
-	return startShim(t, o, env)
-}
-
-func startShim(t testing.TB, o Orders, env []string) *shim {
-	t.Helper()
-	program := o.Helper
-	for _, variable := range env {
-		if other, found := strings.CutPrefix(variable, "SHIM_TEST_HELPER="); found {
-			o.Helper = other
-		}
-	}
-	text, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := startRaw(t, program, append(binary.LittleEndian.AppendUint32(nil, uint32(len(text))), text...), env)
-	s.orders = o
 	return s
 }
 
-// startRaw starts a shim with any orders.
-func startRaw(t testing.TB, program string, orders []byte, env []string) *shim {
-	t.Helper()
-	ordersOut, ordersIn := pipe(t)
-	reportOut, reportIn := pipe(t)
-	command := exec.Command(program)
-	if name := os.Getenv("SHIM_TEST_STDERR"); name != "" {
-		command.Stderr, _ = os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// start starts it without waiting for anything.
+func (s *shim) start() {
+	s.t.Helper()
+	orders := s.raw
+	if orders == nil {
+		text, err := json.Marshal(s.orders)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		orders = append(binary.LittleEndian.AppendUint32(nil, uint32(len(text))), text...)
 	}
-	command.Env = env
-	command.ExtraFiles = []*os.File{ordersOut, reportIn}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
+	ordersOut, ordersIn := pipe(s.t)
+	reportOut, reportIn := pipe(s.t)
+	s.process = exec.Command(s.program, "shim")
+	s.process.Env = s.env
+	s.process.ExtraFiles = []*os.File{ordersOut, reportIn}
+	s.process.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential}
+	if err := s.process.Start(); err != nil {
+		s.t.Fatal(err)
 	}
 	_, _ = ordersOut.Close(), reportIn.Close()
-	s := &shim{t: t, process: command, report: reportOut, lines: bufio.NewReader(reportOut), exited: make(chan struct{})}
+	s.report, s.lines, s.exited = reportOut, bufio.NewReader(reportOut), make(chan struct{})
 	go func() {
-		_ = command.Wait()
+		_ = s.process.Wait()
 		close(s.exited)
 	}()
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
+	s.t.Cleanup(func() {
+		_ = s.process.Process.Kill()
 		s.awaitExit()
 	})
 	if _, err := ordersIn.Write(orders); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	_ = ordersIn.Close()
+}
+
+// asUser makes it an ordinary user's.
+func (s *shim) asUser(uid int) {
+	s.t.Helper()
+	s.credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
+	folder := filepath.Dir(s.orders.RuntimeDir)
+	err := filepath.WalkDir(folder, func(name string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(name, uid, uid))
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// asItsUser does something as the user that the shim belongs to.
+func (s *shim) asItsUser(do func()) {
+	s.t.Helper()
+	if s.credential != nil {
+		become := func(uid int) {
+			if err := syscall.Setreuid(-1, uid); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		become(int(s.credential.Uid))
+		defer become(0)
+	}
+	do()
+}
+
+// again is a new one in the same place.
+func (s *shim) again() *shim {
+	return &shim{t: s.t, program: s.program, env: s.env, orders: s.orders, credential: s.credential}
+}
+
+// launchShim starts one.
+func launchShim(t testing.TB, changes ...setup) *shim {
+	t.Helper()
+	s := prepareShim(t, changes...)
+	s.start()
 	return s
 }
 
@@ -209,132 +251,14 @@ func (s *shim) dial() *os.File {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: filepath.Join(s.orders.RuntimeDir, socketName)}); err != nil {
+	s.asItsUser(func() {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: filepath.Join(s.orders.RuntimeDir, socketName)})
+	})
+	if err != nil {
 		_ = unix.Close(fd)
 		s.t.Fatal(err)
 	}
 	return nonblocking(fd, "shim")
-}
-
-// connect makes a client; it leaves with the test.
-func (s *shim) connect(role string) *wire.Conn {
-	s.t.Helper()
-	socket := s.dial()
-	conn := wire.NewConn(socket, wire.Hello{Role: role, Version: "0"}, nil)
-	go func() { _ = conn.Run() }()
-	s.t.Cleanup(conn.Close)
-	if !within(tooLong, conn.Ready()) {
-		s.t.Fatal("no hello")
-	}
-	return conn
-}
-
-func open(t testing.TB, conn *wire.Conn, payload map[string]any) *wire.Stream {
-	t.Helper()
-	s, err := conn.Open(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func shell(id, script string, more ...map[string]any) map[string]any {
-	payload := map[string]any{"op": "exec", "id": id, "argv": []string{"/bin/sh", "-c", script}, "env": []string{"PATH=/usr/bin:/bin"}, "cwd": "/"}
-	for _, members := range more {
-		for name, value := range members {
-			payload[name] = value
-		}
-	}
-	return payload
-}
-
-// seen is all that came on a stream.
-type seen struct {
-	stdout, stderr []byte
-	events         []map[string]any
-	result         map[string]any
-	failure        *wire.ErrorBody
-}
-
-// next is Recv that gives up when nothing comes.
-func next(t testing.TB, s *wire.Stream) (wire.Message, error) {
-	t.Helper()
-	timer := time.AfterFunc(tooLong, s.Conn().Close)
-	defer timer.Stop()
-	return s.Recv()
-}
-
-// drain takes everything up to the end.
-func drain(t testing.TB, s *wire.Stream) seen {
-	t.Helper()
-	var all seen
-	for {
-		m, err := next(t, s)
-		if err != nil {
-			if !errors.As(err, &all.failure) {
-				t.Fatalf("%v after %d and %d bytes", err, len(all.stdout), len(all.stderr))
-			}
-			return all
-		}
-		switch m.Kind {
-		case wire.DataType:
-			if m.Channel == wire.Err {
-				all.stderr = append(all.stderr, m.Data...)
-			} else {
-				all.stdout = append(all.stdout, m.Data...)
-			}
-		case wire.EventType, wire.EndType:
-			object := map[string]any{}
-			if err := m.Decode(&object); err != nil {
-				t.Fatal(err)
-			}
-			if m.Kind == wire.EndType {
-				all.result = object
-				return all
-			}
-			all.events = append(all.events, object)
-		}
-	}
-}
-
-// call is an operation of which only the result counts.
-func call(t testing.TB, conn *wire.Conn, payload map[string]any) seen {
-	t.Helper()
-	return drain(t, open(t, conn, payload))
-}
-
-// awaitEvent reads up to an event.
-func awaitEvent(t testing.TB, s *wire.Stream, name string) map[string]any {
-	t.Helper()
-	for {
-		m, err := next(t, s)
-		if err != nil {
-			t.Fatalf("no event %s: %v", name, err)
-		}
-		object := map[string]any{}
-		if m.Kind == wire.EventType && m.Decode(&object) == nil && object["event"] == name {
-			return object
-		}
-		if m.Kind == wire.EndType {
-			t.Fatalf("the end instead of event %s: %s", name, m.Data)
-		}
-	}
-}
-
-// awaitOutput reads stdout until it holds text.
-func awaitOutput(t testing.TB, s *wire.Stream, text string) string {
-	t.Helper()
-	var all strings.Builder
-	for !strings.Contains(all.String(), text) {
-		m, err := next(t, s)
-		if err != nil || m.Kind == wire.EndType {
-			t.Fatalf("%q instead of %q, %v", all.String(), text, err)
-		}
-		if m.Kind == wire.DataType && m.Channel == wire.Out {
-			all.Write(m.Data)
-		}
-	}
-	return all.String()
 }
 
 func pipe(t testing.TB) (out, in *os.File) {

@@ -84,7 +84,7 @@ func (d *daemon) starts() []daemonStart {
 }
 
 func withRestart(restart *Restart) setup {
-	return func(o *Orders, _ *[]string) { o.Restart = restart }
+	return func(s *shim) { s.orders.Restart = restart }
 }
 
 // testDaemon is the process: it writes itself down and listens until it is killed.
