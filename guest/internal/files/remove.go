@@ -30,7 +30,7 @@ func (f files) remove(stream *wire.Stream, r request) (any, error) {
 	if !r.Recursive {
 		return nothing{}, unix.Unlinkat(place.Folder, place.Name, unix.AT_REMOVEDIR)
 	}
-	removal := removal{stream: stream, top: -1}
+	removal := removal{canceled: stream.Canceled(), owner: unix.Geteuid(), top: -1}
 	return nothing{}, removal.folder(place.Folder, place.Name, 0)
 }
 
@@ -45,7 +45,9 @@ const (
 // removal removes a tree by descriptors, while others may change it: only what is in a folder that we hold open is removed, and no
 // symlink is followed.
 type removal struct {
-	stream *wire.Stream
+	canceled <-chan struct{}
+	// owner is who we are: of others' folders we leave the mode alone.
+	owner int
 	// top is the folder that is removed, -1 before it is open.
 	top int
 	// raised says that something was moved up since it was last asked.
@@ -109,7 +111,7 @@ func (r *removal) enter(parent int, name string) (int, error) {
 	if err := unix.Fstat(pin, &info); err != nil {
 		return -1, err
 	}
-	if info.Mode&0o700 != 0o700 && int(info.Uid) == unix.Geteuid() {
+	if info.Mode&0o700 != 0o700 && int(info.Uid) == r.owner {
 		// Without success the folder may still be empty.
 		_ = inside.Chmod(pin, parent, name, info.Mode&allModes|0o700)
 	}
@@ -123,7 +125,7 @@ func (r *removal) enter(parent int, name string) (int, error) {
 // empty removes what is in an open folder, and goes on after a failure: the first is returned.
 func (r *removal) empty(fd, level int) error {
 	names := inside.ReadNames(fd, 8<<10)
-	var first error
+	first := names.Again()
 	for {
 		piece, err := names.Next()
 		if err != nil || len(piece) == 0 {
@@ -134,7 +136,7 @@ func (r *removal) empty(fd, level int) error {
 		}
 		for _, name := range piece {
 			select {
-			case <-r.stream.Canceled():
+			case <-r.canceled:
 				return wire.ErrCanceled
 			default:
 			}

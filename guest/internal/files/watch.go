@@ -22,7 +22,7 @@ const (
 )
 
 const watched = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MODIFY | unix.IN_ATTRIB | unix.IN_MOVED_FROM | unix.IN_MOVED_TO |
-	unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR | unix.IN_DONT_FOLLOW | unix.IN_EXCL_UNLINK
+	unix.IN_ONLYDIR | unix.IN_DONT_FOLLOW | unix.IN_EXCL_UNLINK
 
 var errTooMany = &wire.ErrorBody{Code: "no_space", Message: "more folders than can be watched: watch a smaller one, " +
 	"or let the host's administrator raise fs.inotify.max_user_watches", Errno: int(unix.ENOSPC)}
@@ -60,6 +60,10 @@ type watch struct {
 	// base is the folder that is watched, open; top is its node.
 	base int
 	top  *node
+	// above is the number of the folder above, where the end of the base shows: our own descriptor keeps the kernel from telling.
+	// baseName is its name there.
+	above    int32
+	baseName string
 	// path is how the caller named the base. only is the one name that counts; empty for all.
 	path, only string
 	recursive  bool
@@ -99,14 +103,23 @@ func (f files) newWatch(stream *wire.Stream, r request) (*watch, error) {
 	}
 	w.inotify = os.NewFile(uintptr(w.fd), "inotify")
 	w.top = &node{}
-	if err := w.begin(); err != nil {
+	if err := w.begin(place); err != nil {
 		w.close()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *watch) begin() error {
+func (w *watch) begin(place inside.Place) error {
+	if w.only == "" && place.Name != "" {
+		// First, because both are the same folder's number if somebody makes it so, and the base counts.
+		w.baseName = place.Name
+		wd, err := w.addWatch(place.Folder, unix.IN_DELETE|unix.IN_MOVED_FROM)
+		if err != nil && passOver(err) != nil {
+			return err
+		}
+		w.above = wd
+	}
 	if err := w.add(w.base, w.top); err != nil {
 		return err
 	}
@@ -182,11 +195,16 @@ func (w *watch) take(event inotifyEvent) error {
 		return nil
 	}
 	at := w.nodes[event.wd]
-	if at == nil {
+	switch {
+	case event.mask&unix.IN_IGNORED != 0:
+		delete(w.nodes, event.wd)
 		return nil
-	}
-	if event.mask&(unix.IN_IGNORED|unix.IN_DELETE_SELF|unix.IN_MOVE_SELF) != 0 {
-		w.lost(at, event)
+	case at == nil:
+		if event.wd == w.above && event.name == w.baseName {
+			// Whatever bears its paths from now on is another folder.
+			w.changes.add(w, "removed", w.path)
+			w.forget(w.top)
+		}
 		return nil
 	}
 	if event.name == "" || isTemp(event.name) && event.mask&(unix.IN_MOVED_FROM|unix.IN_MOVED_TO) == 0 {
@@ -196,21 +214,6 @@ func (w *watch) take(event inotifyEvent) error {
 		return nil
 	}
 	return w.inFolder(at, event)
-}
-
-// lost is about a watched folder itself. Of one below the top its parent tells.
-func (w *watch) lost(at *node, event inotifyEvent) {
-	if event.mask&unix.IN_IGNORED != 0 {
-		delete(w.nodes, event.wd)
-		return
-	}
-	if at == w.top {
-		w.changes.add(w, "removed", w.path)
-		if event.mask&unix.IN_MOVE_SELF != 0 {
-			// It is somewhere else now, and its paths are not what we would say.
-			w.forget(w.top)
-		}
-	}
 }
 
 func (w *watch) inFolder(at *node, event inotifyEvent) error {

@@ -46,7 +46,20 @@ func (w *watch) pathOf(at *node, name string) string {
 	return path.Join(w.path, at.below(), name)
 }
 
-// add watches an open folder. inotify takes a path only, and no path that others can change is safe: it is named from within.
+// addWatch watches an open folder. inotify takes a path only, and no path that others can change is safe: it is named from within.
+func (w *watch) addWatch(folder int, mask uint32) (wd int32, err error) {
+	err = inside.In(folder, func() error {
+		number, err := unix.InotifyAddWatch(w.fd, ".", mask)
+		wd = int32(number)
+		return err
+	})
+	if err == unix.ENOSPC {
+		return 0, errTooMany
+	}
+	return wd, err
+}
+
+// add watches the open folder of a node.
 func (w *watch) add(folder int, n *node) error {
 	if err := inside.RefuseKernel(folder); err != nil {
 		return err
@@ -54,17 +67,11 @@ func (w *watch) add(folder int, n *node) error {
 	if len(w.nodes) >= mostFolders {
 		return errTooMany
 	}
-	err := inside.In(folder, func() error {
-		wd, err := unix.InotifyAddWatch(w.fd, ".", watched)
-		n.wd = int32(wd)
-		return err
-	})
-	if err == unix.ENOSPC {
-		return errTooMany
-	}
+	wd, err := w.addWatch(folder, watched)
 	if err != nil {
 		return err
 	}
+	n.wd = wd
 	// The same folder has the same number: it was moved, and this is where it is now.
 	if old := w.nodes[n.wd]; old != nil && old != n {
 		if old.parent != nil && old.parent.children[old.name] == old {

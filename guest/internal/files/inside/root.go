@@ -43,6 +43,9 @@ func At(path string) *Root {
 	})}
 }
 
+// Walk makes the root do without openat2.
+func (r *Root) Walk() { r.walks.Store(true) }
+
 // Folder opens a folder with O_PATH. Symlinks are followed.
 func (r *Root) Folder(path string) (int, error) {
 	fd, err := r.find(path)
