@@ -44,7 +44,7 @@ export function runDriverSuite(name: string, createDriver: () => Driver, options
       expect(badSkips(options.skip)).toEqual([])
     })
     for (const conformanceCase of CASES) {
-      const reason = options.skip[conformanceCase.name] ?? unclaimed(conformanceCase, facts)
+      const reason = skipReason(conformanceCase, facts, options)
       if (reason === undefined) {
         test(conformanceCase.name, () => runCase(conformanceCase, createDriver(), options), options.caseTimeoutMs ?? 30_000)
       } else {
@@ -52,7 +52,7 @@ export function runDriverSuite(name: string, createDriver: () => Driver, options
         test.skip(`${conformanceCase.name} (${reason})`, () => undefined)
       }
     }
-    afterAll(() => void process.stdout.write(`${summary(name, skipped)}\n`))
+    afterAll(() => void process.stdout.write(`${summary(name, CASES.length, skipped)}\n`))
   })
 }
 
@@ -62,22 +62,28 @@ async function runCase(conformanceCase: ConformanceCase, driver: Driver, { lefto
 }
 
 /** What is wrong with a table of skips; empty when nothing is. */
-export function badSkips(skip: SuiteOptions['skip']): readonly string[] {
-  const names = new Set(CASES.map((conformanceCase) => conformanceCase.name))
+export function badSkips(skip: SuiteOptions['skip'], cases: readonly { readonly name: string }[] = CASES): readonly string[] {
+  const names = new Set(cases.map((each) => each.name))
   return Object.entries(skip).flatMap(([name, reason]) => {
     if (!names.has(name)) return [`no case is called "${name}"`]
     return reason.trim() === '' ? [`no reason for "${name}"`] : []
   })
 }
 
-function unclaimed({ claim }: ConformanceCase, facts: Driver['facts']): string | undefined {
+/** Why a case is not run for a driver; undefined when it is. */
+export function skipReason(
+  { name, claim }: Pick<ConformanceCase, 'name' | 'claim'>,
+  facts: Driver['facts'],
+  { skip }: SuiteOptions,
+): string | undefined {
+  if (Object.hasOwn(skip, name)) return skip[name]
   return claim === undefined || claim.made(facts) ? undefined : `the driver does not claim that ${claim.says}`
 }
 
 /** The count of cases run and skipped, and for each reason how many it skipped; the names are those of the skipped tests. */
-function summary(name: string, reasons: readonly string[]): string {
+export function summary(name: string, cases: number, reasons: readonly string[]): string {
   const counts = new Map<string, number>()
   for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
   const lines = [...counts].map(([reason, count]) => `  ${count} skipped: ${reason}`)
-  return [`driver ${name}: ${CASES.length - reasons.length} conformance cases run, ${reasons.length} skipped`, ...lines].join('\n')
+  return [`driver ${name}: ${cases - reasons.length} conformance cases run, ${reasons.length} skipped`, ...lines].join('\n')
 }

@@ -5,7 +5,7 @@ import type { RunSpec, WorkspaceView } from '../../src/drivers/driver.ts'
 const MIB = 1024 ** 2
 
 /** Small limits that every machine can give. */
-const PERMISSIONS: Permissions = {
+export const PERMISSIONS: Permissions = {
   profile: 'moderate',
   network: 'none',
   workspace: 'none',

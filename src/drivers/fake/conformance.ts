@@ -25,3 +25,8 @@ export const skip: Readonly<Record<string, string>> = {
   'replaced files show their other content': noFiles,
   'without a workspace nothing of the project is shown': noFiles,
 }
+
+/** The same, of the cases of sandboxes that stay. */
+export const skipSandboxes: Readonly<Record<string, string>> = {
+  'an image that is not there is refused': 'needs no image',
+}

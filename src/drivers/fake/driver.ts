@@ -3,10 +3,12 @@ import { AppError } from '../../contract/errors.ts'
 import type { RunIo } from '../../contract/run.ts'
 import { signalNumber } from '../../lib/signals.ts'
 import type { Driver, DriverFacts, ProbeReport, RunOutcome, RunSpec } from '../driver.ts'
+import type { KeeperOptions } from '../shared/sandbox-keeper.ts'
 import type { End, Life } from './life.ts'
 import { createLife } from './life.ts'
 import type { Machine } from './programs.ts'
 import { lookUp } from './programs.ts'
+import { createFakeSandboxes, type SandboxFaults, type VerbCall } from './sandboxes.ts'
 import type { Streams } from './streams.ts'
 import { openStreams } from './streams.ts'
 
@@ -32,6 +34,10 @@ export interface FakeDriverOptions {
   readonly leaveTrace?: boolean
   /** Further fields of every outcome. */
   readonly outcome?: Partial<Pick<RunOutcome, 'memoryPeakBytes' | 'changedFiles' | 'notices'>>
+  /** Where sandboxes that stay are, and who looks after them; without it there are only single runs. */
+  readonly keep?: KeeperOptions
+  /** What goes wrong with sandboxes that stay. Looked at in each call, so a test may change its own object meanwhile. */
+  readonly faults?: SandboxFaults
   /** Waits; resolves early when `signal` is aborted. @default a real timer */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
 }
@@ -45,6 +51,8 @@ export interface FakeDriver extends Driver {
   readonly seen: () => readonly RunSpec[]
   /** Ids of the runs whose trace is still there. */
   readonly traces: () => readonly string[]
+  /** Every call of a verb for sandboxes that stay, oldest first. */
+  readonly verbCalls: () => readonly VerbCall[]
 }
 
 const OWN_FACTS: DriverFacts = { isolation: 'process', egress: 'none', limits: 'best-effort', hostRoot: true }
@@ -55,7 +63,12 @@ export function createFakeDriver(options: FakeDriverOptions = {}): FakeDriver {
   const running = new Map<string, Life>()
   const traces = new Set<string>()
   const seen: RunSpec[] = []
+  const verbCalls: VerbCall[] = []
+  const { keep, faults = {} } = options
   return {
+    ...(keep === undefined
+      ? {}
+      : { sandboxes: createFakeSandboxes({ keep, faults, wait: options.wait ?? realWait, onCall: (call) => void verbCalls.push(call) }) }),
     name: 'fake',
     facts: { ...OWN_FACTS, ...options.facts },
     probe: () => Promise.resolve(probeReport(options)),
@@ -78,6 +91,7 @@ export function createFakeDriver(options: FakeDriverOptions = {}): FakeDriver {
     running: () => [...running.keys()],
     seen: () => [...seen],
     traces: () => [...traces],
+    verbCalls: () => [...verbCalls],
   }
 }
 

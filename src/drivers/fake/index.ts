@@ -1,2 +1,3 @@
-export type { FakeDriver, FakeDriverOptions } from './driver.ts'
 export { createFakeDriver } from './driver.ts'
+export type { FakeDriver, FakeDriverOptions } from './driver.ts'
+export type { SandboxFaults, VerbCall } from './sandboxes.ts'

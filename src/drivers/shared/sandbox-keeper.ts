@@ -39,7 +39,8 @@ export interface Isolation {
   readonly check: (spec: SandboxSpec) => void
   /** Whose the files of a new sandbox are; undefined: ours. `taken` are the users that have one. */
   readonly newOwner: (id: string, taken: () => ReadonlySet<number>) => Owner | undefined
-  readonly guest: (spec: SandboxSpec) => NonNullable<SandboxHandle['guest']>
+  /** What every command in it gets. */
+  readonly guest: (spec: SandboxSpec, folder: SandboxFolder) => NonNullable<SandboxHandle['guest']>
   readonly begin: (start: IsolationStart) => Promise<BegunIsolation>
   readonly limits: GroupVerbs
 }
@@ -112,7 +113,7 @@ export class SandboxKeeper implements SandboxVerbs {
       makeOwned(folder.home, owner)
       mkdirSync(folder.log, { recursive: true, mode: 0o700 })
       if (!isMade(folder)) await this.#makeWorkspace(folder, spec, owner, signal)
-      return { ...handle, guest: this.#isolation.guest(spec), state: { ...handle.state, ...owner } }
+      return { ...handle, guest: this.#isolation.guest(spec, folder), state: { ...handle.state, ...owner } }
     } catch (error) {
       throw makeFailure(error, folder.path)
     }
