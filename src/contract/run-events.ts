@@ -5,7 +5,15 @@ import type { ExecResult } from './sandboxes.ts'
  * one of `done` and `error`. The key is the event's name, the value its data.
  */
 export interface RunEvents {
-  readonly started: { readonly command: readonly string[]; readonly fast: boolean; readonly timestamp: string; readonly exec_id?: string }
+  /** `exec_id` with a sandbox that stays. */
+  readonly started: {
+    readonly command: readonly string[]
+    readonly fast: boolean
+    readonly timestamp: string
+    readonly exec_id?: string
+    /** Fields of the request that were ignored. */
+    readonly warnings?: readonly string[]
+  }
   readonly progress: { readonly stage: 'creating' | 'sandbox_created' | 'sandbox_started'; readonly sandbox?: string }
   /** `data` and `content` are the same piece of text, or base64 where the bytes are not UTF-8. */
   readonly output: {

@@ -42,6 +42,8 @@ const SOCKET_BACKPRESSURE_BYTES = 16 * 1024 ** 2
 /** Seconds without an answer to a ping after which a WebSocket's client is taken for dead. */
 const SOCKET_IDLE_SECONDS = 120
 
+const NOWHERE = 'http://localhost/'
+
 export function createHttpApp(deps: HttpDeps): HttpApp {
   const limits = { ...DEFAULT_LIMITS, ...deps.limits }
   const traffic = new Traffic(limits.inFlight)
@@ -86,8 +88,8 @@ function begin(parts: Parts): Exchange {
   return {
     ...parts,
     id: requestIdOf(request.headers),
-    // Without a usable Host header the address has none either.
-    url: new URL(request.url, 'http://localhost'),
+    // Without a usable Host header the address has none either, and may be none at all.
+    url: URL.parse(request.url, NOWHERE) ?? new URL(NOWHERE),
     caller: { door: door.kind, authenticated: keyed, ...traceContextOf(request.headers) } satisfies Caller,
     signal: clientGone(request, traffic),
     route: 'unmatched',

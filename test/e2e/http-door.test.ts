@@ -119,6 +119,15 @@ describe('a request that another site made a browser send', () => {
     const said = await open.raw('GET /status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n')
     expect(said).toStartWith('HTTP/1.1 403 ')
     expect(said).toContain('"code":"policy_denied"')
+    for (const [path, host] of [
+      ['//', 'a b'],
+      ['//[', 'a b'],
+      ['/x', 'localhost:999999'],
+      ['/status', ''],
+    ] as const) {
+      const other = await open.raw(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+      expect([path, other.slice(0, 12)]).toEqual([path, expect.stringMatching(/^HTTP\/1.1 40[03]$/)])
+    }
   })
 
   test('is refused by its Origin, also where everybody may read', async () => {
@@ -269,6 +278,8 @@ describe('a body', () => {
     ['/sandboxes', { name: 7 }, 'name: '],
     ['/sandboxes', { name: 'a', memory_mb: '1g' }, 'memory_mb: '],
     ['/sandboxes', { name: 'a', labels: { a: 1 } }, 'labels.a: '],
+    ['/sandboxes', { name: 'a', labels: { 'a b': '1' } }, 'labels: '],
+    ['/sandboxes', { name: 'a', description: 'x'.repeat(5000) }, 'description: '],
     ['/sandboxes/a/exec', { command: [] }, 'command: '],
     ['/sandboxes/a/exec', { command: ['a', 7] }, 'command[1]: '],
     ['/sandboxes/a/files', { files: ['/a'] }, 'files: '],

@@ -136,6 +136,12 @@ describe('a run that is followed', () => {
     await reader.rest()
   })
 
+  test('with unknown fields names them when it starts', async () => {
+    const reader = await http.events('/run/stream', { json: { command: ['true'], colour: 1 } })
+    expect((await reader.until('started')).data).toMatchObject({ warnings: ['unknown field ignored: colour'] })
+    await reader.rest()
+  })
+
   test('that cannot begin ends with an error', async () => {
     const events = await (await follow(['no-such-program'])).rest()
     expect(events.at(-1)).toMatchObject({ event: 'error', data: { code: 'command_not_found' } })

@@ -15,6 +15,7 @@ import type {
   SandboxInfo,
   SandboxStats,
 } from '../sandboxes.ts'
+import { labelsProblem } from '../../lib/labels.ts'
 import { command, environment, hostPath, noNul, timeoutMs } from './text.ts'
 
 /**
@@ -23,6 +24,15 @@ import { command, environment, hostPath, noNul, timeoutMs } from './text.ts'
  */
 const seconds = z.int().min(0)
 const labels = z.record(z.string(), z.string()).describe('Keys and values of the user')
+/** Labels that somebody sets; the rule is in `lib/labels.ts`. */
+const newLabels = z
+  .record(z.string(), z.string())
+  .superRefine((given, context) => {
+    const problem = labelsProblem(given)
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+  })
+  .describe('At most 64; keys of letters, digits, `.`, `_`, `/` and `-`')
+const newDescription = z.string().max(4096)
 const vcpus = z.number().positive().max(4096).describe('Cores, fractions allowed')
 const memoryMb = z
   .int()
@@ -85,8 +95,8 @@ export const CreateRequestSchema = z
     profile: z.enum(PROFILE_NAMES).exactOptional().describe('Security profile; permissive needs an API key'),
     agent: z.string().exactOptional().describe('Coding agent it is meant for'),
     ports: z.array(z.string()).exactOptional(),
-    labels: labels.exactOptional(),
-    description: z.string().exactOptional(),
+    labels: newLabels.exactOptional(),
+    description: newDescription.exactOptional(),
     lifecycle: LifecycleSchema.exactOptional(),
     ttl: z.string().exactOptional().describe('`1h`, `45s`, `0` = never'),
     env: environment.exactOptional(),
@@ -100,8 +110,8 @@ export const CreateRequestSchema = z
 
 export const PatchRequestSchema = z
   .object({
-    labels: labels.exactOptional().describe('Replaces all labels'),
-    description: z.string().nullable().exactOptional(),
+    labels: newLabels.exactOptional().describe('Replaces all labels'),
+    description: newDescription.nullable().exactOptional(),
     lifecycle: LifecycleSchema.nullable().exactOptional().describe('Null clears it'),
   })
   .meta({ id: 'PatchRequest' }) satisfies z.ZodType<PatchRequest>

@@ -1,3 +1,4 @@
+import type { RunEvents } from '../../contract/run-events.ts'
 import { MAX_JSON_OUTPUT_BYTES } from '../../contract/sandboxes.ts'
 import { commandReply } from '../command-reply.ts'
 import type { ServerEvent } from '../event-stream.ts'
@@ -14,11 +15,13 @@ export const execHandlers: Handlers<Names> = {
     return commandReply(result.truncated === true ? { output_url: outputUrl(name, result.exec_id, 'stdout'), ...result } : result, warnings)
   },
 
-  execStream: async ({ name, ...request }, exchange) => {
+  execStream: async ({ name, ...request }, exchange, warnings) => {
     const { deps, caller, signal } = exchange
     // Started before the answer, so that what is refused has its own status.
     const session = await deps.sandboxes.execStream(name, request, { caller }, signal)
-    return eventsResponse(exchange, follow(session, request.command, deps.now().toISOString()))
+    const ignored = warnings.length === 0 ? {} : { warnings }
+    const begin = { command: request.command, fast: false, timestamp: deps.now().toISOString(), exec_id: session.id, ...ignored }
+    return eventsResponse(exchange, follow(session, begin))
   },
 
   execDetach: async ({ name, ...request }, { deps, caller }) => ({
@@ -47,9 +50,9 @@ function outputUrl(name: string, id: string, stream: 'stdout' | 'stderr'): strin
   return `/sandboxes/${encodeURIComponent(name)}/exec/detached/${encodeURIComponent(id)}/output?stream=${stream}`
 }
 
-async function* follow(session: ExecSession, command: readonly string[], timestamp: string): AsyncGenerator<ServerEvent> {
+async function* follow(session: ExecSession, begin: RunEvents['started']): AsyncGenerator<ServerEvent> {
   try {
-    yield runEvent('started', { command, fast: false, timestamp, exec_id: session.id })
+    yield runEvent('started', begin)
     yield* sessionEvents(session)
   } catch (error) {
     yield errorEvent(error)

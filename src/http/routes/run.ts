@@ -17,7 +17,7 @@ const MIB = 1024 ** 2
 export const runHandlers: Handlers<'run' | 'runStream' | 'batchRun'> = {
   run: async (input, exchange, warnings) => commandReply(await runToEnd(input, exchange, MAX_JSON_OUTPUT_BYTES), warnings),
 
-  runStream: async (input, exchange) => eventsResponse(exchange, follow(input, exchange)),
+  runStream: async (input, exchange, warnings) => eventsResponse(exchange, follow(input, exchange, warnings)),
 
   batchRun: async ({ commands }, exchange) => {
     // All results travel in one answer, so that they share its room.
@@ -46,10 +46,11 @@ async function batchResult(input: RunInput, exchange: Exchange, room: number) {
 }
 
 /** The making of the sandbox is part of the stream: what goes wrong with it is an event. */
-async function* follow(input: RunInput, exchange: Exchange): AsyncGenerator<ServerEvent> {
+async function* follow(input: RunInput, exchange: Exchange, warnings: readonly string[]): AsyncGenerator<ServerEvent> {
   const { deps, caller, signal } = exchange
+  const ignored = warnings.length === 0 ? {} : { warnings }
   try {
-    yield runEvent('started', { command: input.command, fast: input.fast ?? true, timestamp: deps.now().toISOString() })
+    yield runEvent('started', { command: input.command, fast: input.fast ?? true, timestamp: deps.now().toISOString(), ...ignored })
     yield runEvent('progress', { stage: 'creating' })
     const session = await deps.sandboxes.runStream(runRequestOf(input), { caller }, signal)
     session.closeStdin()
