@@ -68,8 +68,9 @@ class ChannelDecoder {
 type Fields = Readonly<Record<string, unknown>>
 
 function started(fields: Fields): ExecStreamEvent {
-  const { exec_id: id, pid } = fields
-  return { type: 'started', id: typeof id === 'string' ? id : '', ...(typeof pid === 'number' && { pid }) }
+  const { exec_id: id, pid, warnings } = fields
+  const said = Array.isArray(warnings) ? { warnings: warnings.map(String) } : {}
+  return { type: 'started', id: typeof id === 'string' ? id : '', ...(typeof pid === 'number' && { pid }), ...said }
 }
 
 function channelOf(fields: Fields): 'stdout' | 'stderr' {

@@ -103,6 +103,15 @@ describe('a streamed command', () => {
     expect(JSON.parse(server.last.body)).toEqual({ command: ['x'], env: ['A=1'], workdir: '/tmp', timeout_ms: 9 })
   })
 
+  test('passes on what the server wants known', async () => {
+    using server = new FixtureServer(() => events([['started', { exec_id: 'e1', warnings: ['no field `x`'] }], done]))
+    expect((await clientOf(server).execStream('box', ['x']).next()).value).toEqual({
+      type: 'started',
+      id: 'e1',
+      warnings: ['no field `x`'],
+    })
+  })
+
   test('gives a character that was cut in two once, as one', async () => {
     const [first, second] = [Buffer.from([0xc3]).toString('base64'), Buffer.from([0xa9]).toString('base64')]
     using server = new FixtureServer(() =>

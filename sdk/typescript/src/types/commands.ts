@@ -133,8 +133,8 @@ export interface ExecEnd {
 
 /** One event of `execStream`. The first is `started`, the last `done`. */
 export type ExecStreamEvent =
-  /** `pid`: inside the sandbox, where the server says. */
-  | { type: 'started'; id: string; pid?: number }
+  /** `pid`: inside the sandbox, where the server says. `warnings`: such as fields that the server does not have. */
+  | { type: 'started'; id: string; pid?: number; warnings?: string[] }
   /** `data` is the text of `bytes`; a character that is cut in two comes whole with the later event. */
   | { type: 'output'; stream: 'stdout' | 'stderr'; data: string; bytes: Uint8Array }
   /** Output before `offset` was dropped from the log before it was read. */
