@@ -349,7 +349,7 @@ describe('a client that is slow or broken', () => {
       socket.destroy()
       await world.stop()
     }
-  })
+  }, 30_000)
 
   test('that leaves in the middle of a body leaves nothing under way', async () => {
     const socket = connect({ host: '127.0.0.1', port: open.tcp.port ?? 0 })
