@@ -101,8 +101,9 @@ func TestAShimBelongsToNobody(t *testing.T) {
 
 func TestAShimIsNotLookedIntoByItsOwnUser(t *testing.T) {
 	s := prepareShim(t, func(s *shim) {
-		s.orders.Helper = copyProgram(t, s.program, filepath.Dir(s.orders.RuntimeDir)+"/helper")
-		s.program = s.orders.Helper
+		folder := filepath.Dir(s.orders.RuntimeDir)
+		s.orders.Helper = copyProgram(t, s.orders.Helper, folder+"/helper")
+		s.program = copyProgram(t, s.program, folder+"/shim")
 	})
 	if os.Getuid() == 0 {
 		s.asUser(somebody)

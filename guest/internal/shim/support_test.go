@@ -69,7 +69,10 @@ type shim struct {
 type setup func(s *shim)
 
 func withScript(name string) setup {
-	return func(s *shim) { s.orders.AgentSpec = json.RawMessage(`{"script":"` + name + `"}`) }
+	return func(s *shim) {
+		s.orders.Helper = s.program
+		s.orders.AgentSpec = json.RawMessage(`{"script":"` + name + `"}`)
+	}
 }
 
 func withCap(limit int) setup {
@@ -83,6 +86,11 @@ func prepareShim(t testing.TB, changes ...setup) *shim {
 	if err != nil {
 		t.Fatal(err)
 	}
+	helper := program
+	if built := os.Getenv("SHIM_TEST_AGENT"); built != "" {
+		// With the race detector this program has threads of C, which the agent cannot speak for.
+		helper = built
+	}
 	// The path of a socket is short, and that of a test's folder is not.
 	folder, err := os.MkdirTemp("", "s")
 	if err != nil {
@@ -90,7 +98,7 @@ func prepareShim(t testing.TB, changes ...setup) *shim {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	s := &shim{t: t, program: program, env: append(os.Environ(), "SHIM_TEST=1", "GOMAXPROCS=2"), orders: Orders{
-		RuntimeDir: folder + "/run", LogDir: folder + "/box/log", Helper: program, Mode: noIsolation,
+		RuntimeDir: folder + "/run", LogDir: folder + "/box/log", Helper: helper, Mode: noIsolation,
 		AgentSpec: json.RawMessage(`{"version":"1.2.3"}`), Version: "1.2.3",
 	}}
 	for _, name := range []string{s.orders.RuntimeDir, s.orders.LogDir} {
