@@ -120,7 +120,7 @@ func (f files) oneFolder(where string) error {
 	return nil
 }
 
-func (f files) move(_ *wire.Stream, r request) (any, error) {
+func (f files) move(stream *wire.Stream, r request) (any, error) {
 	if err := inside.Check(r.To); err != nil {
 		return nil, err
 	}
@@ -147,6 +147,9 @@ func (f files) move(_ *wire.Stream, r request) (any, error) {
 		flags = unix.RENAME_NOREPLACE
 	}
 	err = unix.Renameat2(from.Folder, from.Name, to.Folder, to.Name, flags)
+	if err == unix.EXDEV {
+		err = moveFar(stream, from, to, flags)
+	}
 	if err == unix.EEXIST && flags == 0 {
 		// What some file systems say of a folder in the way.
 		err = unix.ENOTEMPTY

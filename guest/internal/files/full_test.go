@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -37,15 +38,38 @@ func TestAFullDiskIsSaidToBeAndNothingHalfIsLeft(t *testing.T) {
 	must(t, wiretest.Send(t, conn, make([]byte, 512<<10), "write", "path", "/fits").Err)
 }
 
-func TestAMoveToAnotherFileSystemIsUnsupported(t *testing.T) {
-	root := filetest.Make(t, map[string]string{"f": "", "m/": ""})
+func TestAMoveToAnotherFileSystemCopiesFirst(t *testing.T) {
+	root := filetest.Make(t, map[string]string{
+		"d/f": "f", "d/sub/g": "g", "d/l": "-> f", "single": "s", "link": "-> single", "special/f": "", "large/f": "kept", "m/": "",
+	})
 	if err := unix.Mount("tmpfs", filepath.Join(root, "m"), "tmpfs", 0, "size=1m"); err != nil {
 		t.Skip("a disk of its own needs the rights of root: ", err)
 	}
 	t.Cleanup(func() { must(t, unix.Unmount(filepath.Join(root, "m"), unix.MNT_DETACH)) })
+	must(t, unix.Mkfifo(filepath.Join(root, "special/fifo"), 0o600))
+	must(t, os.WriteFile(filepath.Join(root, "large/z"), make([]byte, 4<<20), 0o600))
+	filetest.Chmod(t, filepath.Join(root, "d/sub"), 0o500)
 	conn := wiretest.Serve(t, Below(inside.At(root)))
-	if a := wiretest.Ask(t, conn, "move", "path", "/f", "to", "/m/f"); a.Code() != "unsupported" {
+	for _, c := range []struct{ path, to, code string }{
+		{"/d", "/m/e", ""}, {"/single", "/m/s", ""}, {"/link", "/m/link", ""}, {"/m/s", "/back", ""},
+		{"/special", "/m/special", "unsupported"}, {"/large", "/m/large", "no_space"}, {"/large/f", "/m/e", "is_a_directory"},
+	} {
+		if a := wiretest.Ask(t, conn, "move", "path", c.path, "to", c.to); a.Code() != c.code {
+			t.Errorf("%s: %v", c.path, a.Err)
+		}
+	}
+	if a := wiretest.Ask(t, conn, "move", "path", "/back", "to", "/m/e/f", "overwrite", false); a.Code() != "exists" {
 		t.Error(a.Err)
+	}
+	want := []string{
+		"back", "large", "large/f", "large/z", "m", "m/e", "m/e/f", "m/e/l", "m/e/sub", "m/e/sub/g", "m/link", "special", "special/f",
+		"special/fifo",
+	}
+	if got := filetest.Names(t, root); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q", got)
+	}
+	if info, err := os.Stat(filepath.Join(root, "m/e/sub")); err != nil || info.Mode().Perm() != 0o500 {
+		t.Error(info, err)
 	}
 }
 

@@ -30,8 +30,13 @@ func (f files) remove(stream *wire.Stream, r request) (any, error) {
 	if !r.Recursive {
 		return nothing{}, unix.Unlinkat(place.Folder, place.Name, unix.AT_REMOVEDIR)
 	}
-	removal := removal{canceled: stream.Canceled(), owner: unix.Geteuid(), top: -1}
-	return nothing{}, removal.folder(place.Folder, place.Name, 0)
+	return nothing{}, removeTree(stream.Canceled(), place.Folder, place.Name)
+}
+
+// removeTree removes whatever has that name, with all that is in it.
+func removeTree(canceled <-chan struct{}, folder int, name string) error {
+	removal := removal{canceled: canceled, owner: unix.Geteuid(), top: -1}
+	return removal.folder(folder, name, 0)
 }
 
 const (

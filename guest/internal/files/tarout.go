@@ -37,7 +37,7 @@ func (f files) tarOut(stream *wire.Stream, r request) (any, error) {
 	if name == "/" {
 		name = "."
 	}
-	a := archive{stream: stream, tar: tar.NewWriter(channel{stream}), buffer: wire.NewBuf()}
+	a := archive{canceled: stream.Canceled(), tar: tar.NewWriter(channel{stream}), buffer: wire.NewBuf()}
 	defer func() { a.buffer.Free() }()
 	switch info.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
@@ -68,9 +68,10 @@ func (c channel) Write(p []byte) (int, error) {
 
 type archive struct {
 	archived
-	stream *wire.Stream
-	tar    *tar.Writer
-	buffer *wire.Buf
+	// canceled ends it; a stream that is written to would too.
+	canceled <-chan struct{}
+	tar      *tar.Writer
+	buffer   *wire.Buf
 }
 
 func (a *archive) header(info unix.Stat_t, name string, kind byte) *tar.Header {
@@ -117,6 +118,11 @@ func (a *archive) folder(fd int, name string, asked bool) error {
 }
 
 func (a *archive) entry(folder int, one, whole string) error {
+	select {
+	case <-a.canceled:
+		return wire.ErrCanceled
+	default:
+	}
 	var info unix.Stat_t
 	if unix.Fstatat(folder, one, &info, unix.AT_SYMLINK_NOFOLLOW) != nil {
 		// Gone meanwhile.
