@@ -61,6 +61,8 @@ export class Autopilot {
   #timer: NodeJS.Timeout | undefined
   #stopped = true
   #running: Promise<unknown> = Promise.resolve()
+  /** What could not be done is tried again after a while, not at once: it would fail again. */
+  readonly #postponed = new Map<string, number>()
 
   constructor(deps: AutopilotDeps) {
     this.#deps = deps
@@ -107,7 +109,7 @@ export class Autopilot {
   reset(): void {
     if (this.#stopped) return
     clearTimeout(this.#timer)
-    const times = this.#deps.store.list().map((record) => nextAction(record)?.at ?? Infinity)
+    const times = this.#deps.store.list().map((record) => Math.max(nextAction(record)?.at ?? Infinity, this.#postponed.get(record.id) ?? 0))
     const next = Math.min(Infinity, ...times) - this.#deps.now().getTime()
     if (next === Infinity) return
     this.#timer = setTimeout(() => this.#tick(), Math.min(Math.max(next, 100), FURTHEST_MS))
@@ -133,10 +135,12 @@ export class Autopilot {
         if (sandbox.expiresAt !== null && reason.includes(sandbox.expiresAt)) events.emit('sandbox.expired', sandbox, {})
         await lifecycle.remove(sandbox.id, signal)
       }
+      this.#postponed.delete(sandbox.id)
       return true
     } catch (error) {
       if (!isAppError(error)) throw error
-      ignore(error, 'said in the log; the next look tries again')
+      ignore(error, 'said in the log; a later look tries again')
+      this.#postponed.set(sandbox.id, this.#deps.now().getTime() + FURTHEST_MS)
       log(`autopilot: cannot ${action} sandbox ${sandbox.name}: ${error.message}`)
       return false
     }

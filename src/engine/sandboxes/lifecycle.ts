@@ -12,6 +12,8 @@ import { requireLegal, type Transition, TRANSITIONS } from './transitions.ts'
 const START_LIMIT_MS = 120_000
 /** How long stopping and removing may take before they are given up, in ms; the next start of the daemon goes on with them. */
 const END_LIMIT_MS = 30_000
+/** How long a sandbox whose connection was lost may take to greet again, in ms. */
+const ANSWER_LIMIT_MS = 2_000
 
 export interface LifecycleDeps {
   readonly store: SandboxStore
@@ -108,19 +110,33 @@ export class Lifecycle {
     signal.throwIfAborted()
   }
 
-  /** A sandbox ended by itself: its record says so as soon as nobody works on it. */
-  async ended(id: string, reason: string): Promise<void> {
+  /**
+   * The connection to a sandbox was lost. One that still answers is left alone, and the result is true; of any other what is left is
+   * ended, and its record says so as soon as nobody works on it.
+   */
+  async lost(id: string, reason: string): Promise<boolean> {
     const { store, locks } = this.#deps
-    await locks.hold(id, AbortSignal.timeout(END_LIMIT_MS), async (held) => {
+    return locks.hold(id, AbortSignal.timeout(END_LIMIT_MS), async (held) => {
       const current = store.byId(id)
       const verbs = current === undefined ? undefined : await this.#verbs(current)
-      if (current?.state !== 'running' || verbs === undefined || current.handle === null) return
+      if (current?.state !== 'running' || verbs === undefined || current.handle === null) return false
       const handle = JSON.parse(current.handle) as SandboxHandle
-      if ((await verbs.inspect(handle, held)) === 'running') return
+      if ((await verbs.inspect(handle, held)) === 'running' && (await this.#answers(handle))) return true
       await this.#end(current, held)
-      store.update(id, { state: 'stopped', failure: null })
+      store.update(id, { state: 'stopped', failure: null, step: null })
       this.#deps.events.emit('sandbox.stopped', current, { reason })
+      return false
     })
+  }
+
+  async #answers(handle: SandboxHandle): Promise<boolean> {
+    try {
+      await this.#deps.greet(handle, AbortSignal.timeout(ANSWER_LIMIT_MS))
+      return true
+    } catch (error) {
+      ignore(error, 'no answer is an answer')
+      return false
+    }
   }
 
   async #transition(
@@ -159,8 +175,17 @@ export class Lifecycle {
   }
 
   async #end(current: SandboxRecord, signal: AbortSignal): Promise<SandboxRecord> {
-    if (current.handle !== null) await this.#deps.disconnect(JSON.parse(current.handle) as SandboxHandle)
+    if (current.state === 'running') await this.#disconnect(current)
     return this.#steps('stop', current, signal, {})
+  }
+
+  async #disconnect(record: SandboxRecord): Promise<void> {
+    if (record.handle === null) return
+    try {
+      await this.#deps.disconnect(JSON.parse(record.handle) as SandboxHandle)
+    } catch (error) {
+      ignore(error, 'there is nothing to let go of: it has ended by itself')
+    }
   }
 
   /** Takes back a start that failed: what of it runs is ended, and the record says why. */

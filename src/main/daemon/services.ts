@@ -16,6 +16,7 @@ import { reconcile } from '../../engine/sandboxes/reconcile.ts'
 import { handleOf } from '../../engine/sandboxes/saved.ts'
 import { type Webhook, Webhooks } from '../../engine/sandboxes/webhooks.ts'
 import { GuestPool } from '../../guestlink/index.ts'
+import { ignore } from '../../lib/ignore.ts'
 import { nameProblem } from '../../lib/name-rule.ts'
 import { createUuidV7 } from '../../lib/uuid-v7.ts'
 import { listAudit } from '../../store/audit/list.ts'
@@ -136,23 +137,26 @@ function operationsOf(options: ServiceOptions, parts: Parts, follow: (record: Sa
   })
 }
 
-/** Keeps in touch with a sandbox that runs: when its connection is lost, it has ended by itself. */
+/** Keeps in touch with a sandbox that runs: when its connection is lost, it has ended by itself, most likely. */
 function followWith({ driver, log }: ServiceOptions, { guests, lifecycle }: Parts): (record: SandboxRecord) => void {
+  const complain = (record: SandboxRecord) => (error: unknown) =>
+    log(`cannot follow sandbox ${record.name}: ${error instanceof Error ? error.message : String(error)}`)
+  const lost = async (record: SandboxRecord): Promise<void> => {
+    if (await lifecycle.lost(record.id, 'it ended by itself')) await keep(record)
+  }
   const keep = async (record: SandboxRecord): Promise<void> => {
     const handle = handleOf(record)
     if (handle === undefined) return
     const path = await socketOf(driver, handle)
-    const ended = (): void =>
-      void lifecycle.ended(record.id, 'it ended by itself').catch((error: unknown) => log(`${record.name}: ${String(error)}`))
-    guests.onLost(path, ended)
+    guests.onLost(path, () => void lost(record).catch(complain(record)))
     try {
       await guests.get(path)
     } catch (error) {
-      log(`sandbox ${record.name} does not answer: ${error instanceof Error ? error.message : String(error)}`)
-      ended()
+      ignore(error, 'no answer is an answer')
+      await lost(record)
     }
   }
-  return (record) => void keep(record).catch((error: unknown) => log(`cannot follow sandbox ${record.name}: ${String(error)}`))
+  return (record) => void keep(record).catch(complain(record))
 }
 
 const now = (): Date => new Date()
