@@ -5,6 +5,8 @@
 //	agentkernel-guest keep copy|remove|end            on the host: files and processes of sandboxes that stay
 //	agentkernel-guest shim                            on the host: keeps a sandbox and the output of its commands, outlives the daemon
 //	agentkernel-guest init                            in the sandbox: process 1, starts the command and reports how it ended
+//	agentkernel-guest agent N [M]                     in a sandbox that stays: process 1, serves the guest protocol
+//	agentkernel-guest stage PROGRAM ARGUMENTS…        in a sandbox that stays: sets limits and filter, then becomes a command
 //
 // Those that run commands take everything they need from descriptors, so that neither an argument list nor an environment shows it.
 package main
@@ -13,6 +15,7 @@ import (
 	"os"
 	"runtime"
 
+	"agentkernel/guest/internal/agent"
 	"agentkernel/guest/internal/keep"
 	"agentkernel/guest/internal/launch"
 	"agentkernel/guest/internal/pidone"
@@ -41,6 +44,10 @@ func main() {
 		os.Exit(shim.Main())
 	case "init":
 		os.Exit(pidone.Main())
+	case "agent":
+		os.Exit(agent.Main(os.Args[2:]))
+	case agent.StageMode:
+		os.Exit(agent.StageMain(os.Args[2:]))
 	case "keep":
 		os.Exit(keep.Main(os.Args[2:]))
 	case "scope":
