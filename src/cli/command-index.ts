@@ -7,15 +7,25 @@ import { run } from './commands/run.ts'
  */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => run,
+  exec: async () => (await import('./commands/exec.ts')).exec,
+  attach: async () => (await import('./commands/attach.ts')).attach,
+  sandbox: async () => (await import('./commands/sandbox/group.ts')).sandbox,
   init: async () => (await import('./commands/init.ts')).init,
   trust: async () => (await import('./commands/trust.ts')).trust,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
   agents: async () => (await import('./commands/agents.ts')).agents,
   audit: async () => (await import('./commands/audit.ts')).audit,
+  stats: async () => (await import('./commands/stats.ts')).stats,
+  replay: async () => (await import('./commands/replay.ts')).replay,
+  daemon: async () => (await import('./commands/daemon.ts')).daemon,
+  serve: async () => (await import('./commands/serve.ts')).serve,
   completions: async () => (await import('./commands/completions.ts')).completions,
   help: async () => (await import('./commands/help.ts')).help,
   __complete: async () => (await import('./commands/complete.ts')).complete,
 }
+
+/** Short words for commands. */
+export const COMMAND_ALIASES: Readonly<Record<string, string>> = { sb: 'sandbox' }
 
 /** Names a person may type. */
 export function visibleCommands(): readonly string[] {
@@ -31,10 +41,16 @@ export interface FoundCommand {
 /** The command, or subcommand, that the first words of `argv` select; undefined when there is none of that name. */
 export async function findCommand(argv: readonly string[]): Promise<FoundCommand | undefined> {
   const [first, second] = argv
-  if (first === undefined || !Object.hasOwn(COMMANDS, first)) return undefined
-  const command = await COMMANDS[first]!()
-  if (second === undefined || command.subcommands === undefined || !Object.hasOwn(command.subcommands, second)) {
-    return { command, rest: argv.slice(1) }
-  }
-  return { command: command.subcommands[second]!, rest: argv.slice(2) }
+  if (first === undefined) return undefined
+  const name = aliased(first, COMMAND_ALIASES)
+  if (!Object.hasOwn(COMMANDS, name)) return undefined
+  const command = await COMMANDS[name]!()
+  if (second === undefined || command.subcommands === undefined) return { command, rest: argv.slice(1) }
+  const below = aliased(second, command.aliases ?? {})
+  if (!Object.hasOwn(command.subcommands, below)) return { command, rest: argv.slice(1) }
+  return { command: command.subcommands[below]!, rest: argv.slice(2) }
+}
+
+function aliased(word: string, aliases: Readonly<Record<string, string>>): string {
+  return Object.hasOwn(aliases, word) ? aliases[word]! : word
 }

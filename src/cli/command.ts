@@ -38,18 +38,37 @@ export interface FlagSpec {
 export interface FlagValue {
   /** `FILE`, as help shows it. */
   readonly label: string
+  /** True when the flag also stands alone; then it takes the next word only if that is no flag. */
+  readonly optional?: boolean
   /** All accepted values, when they are few and fixed. */
   readonly choices?: readonly string[]
   readonly complete?: CompletionKind
 }
 
 /** Where shell completion finds candidates. */
-export type CompletionKind = 'files' | 'backend' | 'profile' | 'agent' | 'variable' | 'help-topic'
+export type CompletionKind =
+  | 'files'
+  | 'backend'
+  | 'profile'
+  | 'agent'
+  | 'variable'
+  | 'help-topic'
+  /** Sandboxes that exist, if the daemon runs. */
+  | 'sandbox'
+  /** Commands that were started in the sandbox named before. */
+  | 'exec'
+  /** `NAME:` of a sandbox, or files. */
+  | 'copy-end'
 
 export type PositionalSpec =
   | { readonly kind: 'none' }
   /** Ends the flags: the first positional and all that follows belongs to another program. */
-  | { readonly kind: 'command'; readonly summary: string }
+  | {
+      readonly kind: 'command'
+      readonly summary: string
+      /** A word that stands before the program; flags may follow it. Then the second positional ends the flags. */
+      readonly first?: { readonly label: string; readonly summary: string; readonly complete?: CompletionKind }
+    }
   | {
       readonly kind: 'list'
       readonly label: string
@@ -81,10 +100,18 @@ export interface Command {
   readonly execute: (args: ParsedArguments, context: CliContext) => Promise<number>
   /** Commands selected by a second word. */
   readonly subcommands?: Readonly<Record<string, Command>>
+  /** Other words for subcommands: `rm` for `remove`. */
+  readonly aliases?: Readonly<Record<string, string>>
 }
 
 export const JSON_FLAG: FlagSpec = { name: 'json', summary: 'Print JSON and nothing else on stdout' }
 export const HELP_FLAG: FlagSpec = { name: 'help', short: 'h', summary: 'Show this help' }
+
+/** How many positionals come before the flags end by themselves; undefined when flags may stand anywhere. */
+export function positionalsBeforeProgram(spec: CommandSpec): number | undefined {
+  if (spec.positionals.kind !== 'command') return undefined
+  return spec.positionals.first === undefined ? 0 : 1
+}
 
 /** Every flag a command accepts, `--help` included. */
 export function allFlags(spec: CommandSpec): readonly FlagSpec[] {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { allFlags } from './command.ts'
 import type { CommandSpec, FlagSpec } from './command.ts'
 import { COMMANDS, visibleCommands } from './command-index.ts'
+import { valueLabel } from './help-text.ts'
 import { LATER_COMMANDS } from './later-commands.ts'
 
 const page = readFileSync(join(import.meta.dir, '../../docs/commands.md'), 'utf8')
@@ -25,7 +26,7 @@ for (const name of visibleCommands()) {
 
 function row(flag: FlagSpec): string {
   const short = flag.short === undefined ? '' : `\`-${flag.short}\`, `
-  return `| ${short}\`--${flag.name}${flag.value === undefined ? '' : ` ${flag.value.label}`}\` | ${flag.summary} |`
+  return `| ${short}\`--${flag.name}${valueLabel(flag)}\` | ${flag.summary} |`
 }
 
 test('docs/commands.md has a section for every command and for no other', () => {

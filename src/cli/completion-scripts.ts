@@ -28,16 +28,17 @@ complete -F _agentkernel agentkernel
 `,
   zsh: `#compdef agentkernel
 _agentkernel() {
-  local program=\${words[1]/#\\~/$HOME} word description
+  local program=\${words[1]/#\\~/$HOME} word description handoff=
   local -a offered
   while IFS=$'\\t' read -r word description; do
     case $word in
-      :files) _files; return ;;
+      :files) handoff=files ;;
       :command) _alternative 'commands:command:_command_names -e' 'files:file:_files'; return ;;
       *) offered+=("\${word//:/\\\\:}\${description:+:$description}") ;;
     esac
   done < <("$program" __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)
   (( \${#offered} )) && _describe agentkernel offered
+  [[ -z $handoff ]] || _files
 }
 if [[ \${funcstack[1]} == _agentkernel ]]; then
   _agentkernel "$@"

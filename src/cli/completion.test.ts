@@ -18,7 +18,7 @@ describe('candidates', () => {
   test('commands, without the hidden one', async () => {
     expect(await words('')).toContain('run')
     expect(await words('')).not.toContain('__complete')
-    expect(await words('a')).toEqual(['agents', 'audit'])
+    expect(await words('a')).toEqual(['attach', 'agents', 'audit'])
     expect(await words('--v')).toEqual(['--version'])
   })
 
@@ -104,7 +104,7 @@ describe('scripts in real shells', () => {
   }
 
   test.skipIf(without('bash'))('bash offers commands, values after a space and after =, files and programs', () => {
-    expect(bash('a')).toEqual(['agents', 'audit'])
+    expect(bash('a')).toEqual(['attach', 'agents', 'audit'])
     expect(bash('run', '-B', '')).toEqual(['alpha', 'beta'])
     expect(bash('run', '--workspace', '=', 'c')).toEqual(['copy'])
     expect(bash('run', '--config', 'o')).toEqual(['one two.toml'])

@@ -1,4 +1,4 @@
-import { allFlags } from './command.ts'
+import { allFlags, positionalsBeforeProgram } from './command.ts'
 import type { Command, CommandSpec, CompletionKind, FlagSpec } from './command.ts'
 import { COMMANDS, findCommand, visibleCommands } from './command-index.ts'
 import type { CliContext } from './context.ts'
@@ -6,8 +6,8 @@ import { findFlag } from './parse-arguments.ts'
 import { printable } from './printable.ts'
 
 /**
- * What a completion script reads: lines of `candidate<TAB>description`, or one line that hands the job to the shell
- * (`:files`, `:command`). `words` follow the program's name; the last one is being typed.
+ * What a completion script reads: lines of `candidate<TAB>description`, and at most one line that hands the job, or the
+ * rest of it, to the shell (`:files`, `:command`). `words` follow the program's name; the last one is being typed.
  */
 export async function candidates(words: readonly string[], context: CliContext): Promise<string> {
   const joined = joinEquals(words)
@@ -15,10 +15,13 @@ export async function candidates(words: readonly string[], context: CliContext):
   const found = await find(joined, typed, context)
   if (typeof found === 'string') return `:${found}\n`
   return found
-    .filter(([word]) => word.startsWith(typed))
+    .filter((candidate) => candidate === FILES || candidate[0].startsWith(typed))
     .map(([word, description]) => `${printable(word)}${description === '' ? '' : `\t${printable(description)}`}\n`)
     .join('')
 }
+
+/** Beside candidates: the shell's own file names. */
+const FILES = [':files', ''] as const
 
 type Candidates = readonly (readonly [word: string, description: string])[]
 type Handoff = 'files' | 'command'
@@ -29,14 +32,18 @@ async function find(words: readonly string[], typed: string, context: CliContext
   if (found === undefined) return []
   const { command, rest } = found
   const state = walk(command.spec, rest)
-  if (state.kind === 'value') return valuesOf(state.flag.value?.choices, state.flag.value?.complete, context)
+  if (state.kind === 'value') {
+    const values = await valuesOf(...completionOf(state.flag), context)
+    if (state.flag.value?.optional !== true || !typed.startsWith('-')) return values
+    return flagNames(command.spec, rest)
+  }
   const inline = /^(--[^=]+)=/.exec(typed)
   if (inline !== null && state.kind === 'open') {
     const values = await valuesOf(...completionOf(findFlag(command.spec, inline[1]!)), context)
     return typeof values === 'string' ? values : values.map(([word, description]) => [`${inline[1]!}=${word}`, description])
   }
   if (typed.startsWith('-') && state.kind === 'open') return flagNames(command.spec, rest)
-  return positionals(command, state, context)
+  return positionals(command, state, rest, context)
 }
 
 function completionOf(flag: FlagSpec | undefined): [readonly string[] | undefined, CompletionKind | undefined] {
@@ -53,13 +60,14 @@ type State =
 
 /** Where the words before the unfinished one leave us. */
 function walk(spec: CommandSpec, words: readonly string[]): State {
+  const before = positionalsBeforeProgram(spec)
   let given = 0
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!
     if (word === '--') return { kind: 'closed', positionals: given + words.length - i - 1 }
     if (word.length < 2 || !word.startsWith('-')) {
+      if (given === before) return { kind: 'closed', positionals: given + words.length - i }
       given++
-      if (spec.positionals.kind === 'command') return { kind: 'closed', positionals: words.length - i }
       continue
     }
     const flag = word.startsWith('--') || word.length === 2 ? findFlag(spec, word) : undefined
@@ -70,13 +78,34 @@ function walk(spec: CommandSpec, words: readonly string[]): State {
   return { kind: 'open', positionals: given }
 }
 
-async function positionals(command: Command, state: State & { positionals: number }, context: CliContext): Promise<Candidates | Handoff> {
+async function positionals(
+  command: Command,
+  state: State & { positionals: number },
+  words: readonly string[],
+  context: CliContext,
+): Promise<Candidates | Handoff> {
   const { positionals: wanted } = command.spec
   const subcommands = Object.entries(command.subcommands ?? {}).map(([name, sub]) => [name, sub.spec.summary] as const)
   if (state.positionals === 0 && subcommands.length > 0) return subcommands
-  if (wanted.kind === 'command') return state.positionals === 0 ? 'command' : 'files'
+  if (wanted.kind === 'command') {
+    const before = wanted.first === undefined ? 0 : 1
+    if (state.positionals < before) return valuesOf(undefined, wanted.first?.complete, context)
+    return state.positionals === before ? 'command' : 'files'
+  }
   if (wanted.kind === 'none' || state.positionals >= wanted.max) return []
+  if (wanted.complete === 'exec') return state.positionals === 0 ? sandboxCandidates(context) : execCandidates(words, context)
   return valuesOf(wanted.choices, wanted.complete, context)
+}
+
+async function sandboxCandidates(context: CliContext): Promise<Candidates> {
+  const { sandboxNames } = await import('./completion-names.ts')
+  return sandboxNames(context)
+}
+
+async function execCandidates(words: readonly string[], context: CliContext): Promise<Candidates> {
+  const name = words.find((word) => !word.startsWith('-'))
+  const { execNames } = await import('./completion-names.ts')
+  return name === undefined ? [] : execNames(name, context)
 }
 
 async function valuesOf(
@@ -94,6 +123,11 @@ async function valuesOf(
       return commandNames()
     case 'variable':
       return plain(Object.keys(context.env))
+    case 'sandbox':
+    case 'exec':
+      return sandboxCandidates(context)
+    case 'copy-end':
+      return [...(await sandboxCandidates(context)).map(([name, status]) => [`${name}:`, status] as const), FILES]
     case 'backend':
     case 'profile':
     case 'agent':

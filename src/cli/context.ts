@@ -1,4 +1,6 @@
+import type { DaemonOperations } from '../contract/daemon.ts'
 import type { Operations } from '../contract/operations.ts'
+import type { SandboxOperations } from '../contract/sandbox-operations.ts'
 
 /** A stream for text. */
 export interface OutputStream {
@@ -16,6 +18,10 @@ export interface OutputStream {
 export interface CliContext {
   /** Makes the engine when a command needs it, and not before. */
   readonly operations: () => Promise<Operations>
+  /** Sandboxes that stay, through the daemon, which is started when there is none. Errors: `daemon_unreachable`. */
+  readonly sandboxes: () => Promise<SandboxOperations>
+  /** The daemon's own life. */
+  readonly daemon: () => Promise<DaemonOperations>
   /** The caller's environment. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** Directory the user stands in, absolute; undefined when it no longer exists. */

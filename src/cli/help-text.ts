@@ -1,6 +1,6 @@
 import { allFlags } from './command.ts'
 import type { Command, CommandSpec, FlagSpec } from './command.ts'
-import { COMMANDS, visibleCommands } from './command-index.ts'
+import { COMMAND_ALIASES, COMMANDS, visibleCommands } from './command-index.ts'
 import type { CliContext } from './context.ts'
 import { LATER_COMMANDS } from './later-commands.ts'
 import { styleFor, wrap } from './style.ts'
@@ -18,7 +18,7 @@ export async function rootHelp(context: CliContext): Promise<string> {
   page.text('agentkernel COMMAND [flags]', 2)
   page.heading('Commands')
   const commands = await Promise.all(visibleCommands().map((name) => COMMANDS[name]!()))
-  page.rows(commands.map(({ spec }) => [spec.name, spec.summary]))
+  page.rows(commands.map(({ spec }) => [withAliases(spec.name, COMMAND_ALIASES), spec.summary]))
   page.heading('Flags')
   page.rows([
     ['-h, --help', 'Show this help, or that of a command'],
@@ -31,7 +31,7 @@ export async function rootHelp(context: CliContext): Promise<string> {
     { command: 'agentkernel doctor', note: 'See what works on this machine' },
   ])
   page.heading('Arriving later')
-  page.text(LATER_COMMANDS.filter((name) => name !== 'sb').join(', '), 2)
+  page.text(LATER_COMMANDS.join(', '), 2)
   return page.end()
 }
 
@@ -47,10 +47,10 @@ export function commandHelp(command: Command, context: CliContext): string {
   page.heading('Usage')
   for (const line of spec.usage) page.text(`agentkernel ${line}`, 2)
   argumentSection(page, spec)
-  const subcommands = Object.values(command.subcommands ?? {})
+  const subcommands = Object.entries(command.subcommands ?? {})
   if (subcommands.length > 0) {
     page.heading('Commands')
-    page.rows(subcommands.map((sub) => [sub.spec.name, sub.spec.summary]))
+    page.rows(subcommands.map(([name, sub]) => [`${spec.name} ${withAliases(name, command.aliases ?? {})}`, sub.spec.summary]))
   }
   page.heading('Flags')
   page.rows(allFlags(spec).map((flag) => [flagColumn(flag), flag.summary]))
@@ -66,13 +66,27 @@ export function commandHelp(command: Command, context: CliContext): string {
 function argumentSection(page: Page, { positionals }: CommandSpec): void {
   if (positionals.kind === 'none') return
   page.heading('Arguments')
-  page.rows([[positionals.kind === 'command' ? 'COMMAND [ARG...]' : positionals.label, positionals.summary]])
+  if (positionals.kind === 'list') return page.rows([[positionals.label, positionals.summary]])
+  const { first } = positionals
+  page.rows([...(first === undefined ? [] : [[first.label, first.summary] as const]), ['COMMAND [ARG...]', positionals.summary]])
+}
+
+/** `list, ls`. */
+function withAliases(name: string, aliases: Readonly<Record<string, string>>): string {
+  const others = Object.entries(aliases).flatMap(([alias, target]) => (target === name ? [alias] : []))
+  return [name, ...others].join(', ')
 }
 
 /** `-c, --config FILE`; flags without a letter line up under the others. */
 function flagColumn(flag: FlagSpec): string {
   const short = flag.short === undefined ? '    ' : `-${flag.short}, `
-  return `${short}--${flag.name}${flag.value === undefined ? '' : ` ${flag.value.label}`}`
+  return `${short}--${flag.name}${valueLabel(flag)}`
+}
+
+/** ` FILE`, ` [NAME]` where it may be left out, or nothing. */
+export function valueLabel({ value }: FlagSpec): string {
+  if (value === undefined) return ''
+  return value.optional === true ? ` [${value.label}]` : ` ${value.label}`
 }
 
 /** Text being laid out, line by line. */

@@ -1,6 +1,6 @@
 import { AppError } from '../contract/errors.ts'
 import { nearest } from '../lib/nearest.ts'
-import { allFlags } from './command.ts'
+import { allFlags, positionalsBeforeProgram } from './command.ts'
 import type { CommandSpec, FlagSpec } from './command.ts'
 import { quoted } from './printable.ts'
 
@@ -31,8 +31,9 @@ export class ParsedArguments {
 
 /**
  * Sorts `argv` (without the command's own name) by the command's table: `--flag value`, `--flag=value`, `-f value`,
- * `-fvalue`, `-f=value`, joined switches (`-qk`). `--` ends the flags; so does the first positional when the command
- * stands for another program. `--help` anywhere among the flags makes the rest unimportant.
+ * `-fvalue`, `-f=value`, joined switches (`-qk`). `--` ends the flags; so does the program when the command stands for
+ * another one: the first positional, or the second where a name comes first. `--help` anywhere among the flags makes the
+ * rest unimportant.
  * Errors: `usage`, `not_available_yet`.
  */
 export function parseArguments(spec: CommandSpec, argv: readonly string[]): ParsedArguments {
@@ -57,7 +58,7 @@ class Parser {
   }
 
   parse(): ParsedArguments {
-    const endsAtPositional = this.#spec.positionals.kind === 'command'
+    const before = positionalsBeforeProgram(this.#spec)
     while (this.#next < this.#argv.length) {
       const word = this.#argv[this.#next]!
       if (word === '--') {
@@ -71,7 +72,7 @@ class Parser {
         else this.#shorts(word.slice(1))
         continue
       }
-      if (endsAtPositional) break
+      if (this.#positionals.length === before) break
       this.#positionals.push(word)
       this.#next++
     }
@@ -117,6 +118,10 @@ class Parser {
       this.#flags.set(flag.name, [''])
       return
     }
+    if (inline === undefined && flag.value?.optional === true && !this.#valueFollows()) {
+      this.#flags.set(flag.name, [])
+      return
+    }
     const value = inline ?? this.#nextValue(shown, label)
     if (value === '') throw usageError(this.#spec, `${shown} needs a value (${label}), but it is empty.`)
     if (flag.value?.choices !== undefined) checkChoice(this.#spec, shown, value, flag.value.choices)
@@ -124,6 +129,11 @@ class Parser {
     if (before === undefined) this.#flags.set(flag.name, [value])
     else if (flag.repeatable === true) before.push(value)
     else throw usageError(this.#spec, `--${flag.name} is given twice (${quoted(before[0]!)} and ${quoted(value)}); give it once.`)
+  }
+
+  #valueFollows(): boolean {
+    const word = this.#argv[this.#next]
+    return word !== undefined && word !== '--' && !isFlag(word)
   }
 
   #nextValue(shown: string, label: string): string {
@@ -187,11 +197,13 @@ function isFlag(word: string): boolean {
  */
 export function asksForJson(spec: CommandSpec, argv: readonly string[]): boolean {
   if (!spec.flags.some((flag) => flag.name === 'json')) return false
+  const before = positionalsBeforeProgram(spec)
+  let positionals = 0
   for (let i = 0; i < argv.length && argv[i] !== '--'; i++) {
     const word = argv[i]!
     if (word === '--json') return true
     if (!isFlag(word)) {
-      if (spec.positionals.kind === 'command') return false
+      if (positionals++ === before) return false
       continue
     }
     const takesNext = !word.includes('=') && (word.startsWith('--') || word.length === 2) && findFlag(spec, word)?.value !== undefined

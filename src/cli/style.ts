@@ -43,9 +43,9 @@ function isUtf8(env: CliContext['env']): boolean {
   return false
 }
 
-/** Pads on the right to `width` characters; longer text keeps one space after it. */
+/** Pads on the right to `width` cells of a terminal; longer text keeps one space after it. Colours have no width. */
 export function column(text: string, width: number): string {
-  return text.length < width ? text.padEnd(width) : `${text} `
+  return text + ' '.repeat(Math.max(1, width - Bun.stringWidth(text)))
 }
 
 /** Breaks `text` at spaces so that no line is longer than `width`, save for longer words. */

@@ -26,7 +26,7 @@ export const help: Command = {
     const found = await findCommand(args.positionals)
     if (found === undefined) {
       const { commandNotFound } = await import('../unknown-command.ts')
-      throw commandNotFound(first)
+      throw await commandNotFound(first)
     }
     const [extra] = found.rest
     if (extra !== undefined)

@@ -96,7 +96,7 @@ describe('bad input is refused with the flag, the value and the accepted form', 
   })
 
   test('--rm and -v are answered with what to do instead', () => {
-    expect(failure(['--rm', 'bash'])).toBe('usage: --rm: leave it out: every sandbox is removed when its command ends.')
+    expect(failure(['--rm', 'bash'])).toBe('usage: --rm: leave it out: a sandbox is removed when its command ends, unless --keep is given.')
     expect(failure(['-v', '/a:/b', 'bash'])).toBe('not_available_yet: -v (--volume) is not available yet.')
     expect(failure(['-v/a:/b', 'bash'])).toBe('not_available_yet: -v (--volume) is not available yet.')
   })

@@ -5,7 +5,7 @@ export const RUN_SPEC: CommandSpec = {
   name: 'run',
   summary: 'Run a command in a fresh sandbox',
   description:
-    'The sandbox is gone when the command ends. Flags end at the first word that is not one, so the command keeps its ' +
+    'The sandbox is gone when the command ends, unless --keep or --branch makes one that stays. Flags end at the first word that is not one, so the command keeps its ' +
     "own flags; `--` is optional. The exit status is the command's own; 128+N when signal N ended it, 124 after " +
     '--timeout, 125 when agentkernel itself failed, 126 when the command cannot be executed, 127 when it is not found.',
   usage: ['run [flags] COMMAND [ARG...]'],
@@ -56,6 +56,9 @@ export const RUN_SPEC: CommandSpec = {
       value: { label: 'MODE', choices: WORKSPACE_MODES },
       summary: 'Show the project not at all (none), as a private copy (copy), or the real files (mount)',
     },
+    { name: 'keep', short: 'k', summary: 'Run it in a sandbox that stays afterwards, named run-XXXXXXXX' },
+    { name: 'ttl', value: { label: 'DURATION' }, summary: 'Remove a kept sandbox after this long: 30m, 3h, 2d; 0 = never (default 1h)' },
+    { name: 'branch', summary: 'Keep it, named after the git project and branch; one that is there already is used again' },
     { name: 'quiet', short: 'q', summary: 'No notices on stderr' },
     { name: 'json', summary: 'Print one object: exit_code, ended, duration_ms, stdout, stderr' },
   ],
@@ -64,14 +67,12 @@ export const RUN_SPEC: CommandSpec = {
     { command: 'agentkernel run npm test', note: 'Test the project; changes stay in a private copy' },
     { command: 'agentkernel run -p restrictive --workspace copy --timeout 30s ./script.sh', note: 'Run something you do not trust' },
     { command: 'agentkernel run --workspace mount make build', note: 'Let the command change the real files' },
+    { command: 'agentkernel run --keep npm ci', note: 'Keep the sandbox, to go on in it' },
     { command: 'agentkernel run -e API_URL=http://localhost -e CI bash', note: 'Open a shell with two variables' },
   ],
   laterFlags: [
-    { name: 'keep', short: 'k', note: 'Leave it out; for now every sandbox is gone when its command ends.' },
     { name: 'fast', short: 'F', note: 'Leave it out.' },
     { name: 'template' },
-    { name: 'ttl', note: 'Leave it out; --timeout limits how long the command runs.' },
-    { name: 'branch' },
     { name: 'publish', short: 'P' },
     { name: 'ssh' },
     { name: 'secret', short: 'S' },
@@ -88,6 +89,6 @@ export const RUN_SPEC: CommandSpec = {
       shown: ['-it', '-ti', '-t', '--tty', '--interactive'],
       hint: 'leave it out: on a terminal the command gets one by itself, and -i is short for --image.',
     },
-    { shown: ['--rm'], hint: 'leave it out: every sandbox is removed when its command ends.' },
+    { shown: ['--rm'], hint: 'leave it out: a sandbox is removed when its command ends, unless --keep is given.' },
   ],
 }

@@ -7,6 +7,10 @@ export const run: Command = {
   family: 'proxy',
   async execute(args, context) {
     const { request, options, notices } = parseRun(args, context)
+    if (args.has('keep') || args.has('branch') || args.has('ttl')) {
+      const { runKept } = await import('./run-kept.ts')
+      return runKept(args, { request, options, notices }, context)
+    }
     if (!options.quiet) for (const notice of notices) context.stderr.write(`${notice}\n`)
     const { runWithIo } = await import('../run-io/run-with-io.ts')
     return runWithIo(request, options, context)

@@ -100,7 +100,7 @@ function readSome(fd: number, buffer: Buffer): Promise<number> {
 }
 
 /** Writes everything without holding up signals meanwhile; resolves with the error that made it impossible. */
-async function writeAll(fd: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Error | undefined> {
+export async function writeAll(fd: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Error | undefined> {
   for (let sent = 0; sent < bytes.length && signal?.aborted !== true;) {
     const result = await writeSome(fd, bytes.subarray(sent))
     if (typeof result === 'number') sent += result

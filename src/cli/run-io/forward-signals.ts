@@ -1,6 +1,8 @@
 import type { RunSignal } from '../../contract/run.ts'
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const satisfies readonly RunSignal[]
+/** How long a command may go on after its user's terminal was closed, in ms. Nobody can see or reach it any more. */
+export const AFTER_HANGUP_MS = 2_000
 /** The interrupt that is meant without mercy. */
 const PATIENCE = 3
 

@@ -38,21 +38,16 @@ export function openStreams(capture: boolean, terminalIsReady?: () => boolean): 
   }
   const input = (): number => {
     if (isSafe(0)) return 0
-    const info = statOf(0)
-    if (info === undefined || info.isDirectory()) {
+    const { signal } = stopInput
+    const ours = ownInput(terminalIsReady, signal)
+    if (ours === undefined) {
       const nothing = openSync('/dev/null', 'r')
       inside.push(nothing)
       return nothing
     }
     const pipe = createPipe()
     inside.push(pipe.read)
-    const { signal } = stopInput
-    const ownInput = info.isSocket()
-      ? streamOf(0)
-      : terminalIsReady === undefined
-        ? readFileFrom(0)
-        : readTerminal(0, terminalIsReady, signal)
-    void copyInto(ownInput, pipe.write, signal)
+    void copyInto(ours, pipe.write, signal)
     return pipe.read
   }
 
@@ -77,12 +72,24 @@ export function openStreams(capture: boolean, terminalIsReady?: () => boolean): 
   }
 }
 
+/** The bytes of our stdin as they come, whatever it is; undefined when there cannot be any. */
+export function ownInput(terminalIsReady: (() => boolean) | undefined, signal: AbortSignal): AsyncIterable<Uint8Array> | undefined {
+  const info = statOf(0)
+  if (info === undefined || info.isDirectory() || isNullDevice(info)) return undefined
+  if (info.isSocket() || info.isFIFO()) return streamOf(0)
+  return terminalIsReady === undefined ? readFileFrom(0) : readTerminal(0, terminalIsReady, signal)
+}
+
 /** Device number of /dev/null: major 1, minor 3. */
 const NULL_DEVICE = 0x103
 
 function isSafe(fd: number): boolean {
   const info = statOf(fd)
-  return info !== undefined && (info.isFIFO() || (info.isCharacterDevice() && info.rdev === NULL_DEVICE))
+  return info !== undefined && (info.isFIFO() || isNullDevice(info))
+}
+
+function isNullDevice(info: Stats): boolean {
+  return info.isCharacterDevice() && info.rdev === NULL_DEVICE
 }
 
 function statOf(fd: number): Stats | undefined {
