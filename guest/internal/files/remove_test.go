@@ -135,7 +135,7 @@ func TestRemoveCopesWithOthersWhoMakeAndRemove(t *testing.T) {
 
 func TestRemoveThatIsCanceledStops(t *testing.T) {
 	files := make(map[string]string)
-	for i := range 20_000 {
+	for i := range 3000 {
 		files["d/"+strconv.Itoa(i)] = ""
 	}
 	_, conn := place(t, files)
