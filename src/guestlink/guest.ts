@@ -6,7 +6,7 @@ import { type GuestExecStream, openAttach, openExec, openLog } from './exec-stre
 import type { Json, Operation } from './json.ts'
 import { type GuestPort, openPort, type PortTarget } from './port.ts'
 import { readCount, readEntries, readEntry, readExecs, readStats } from './replies.ts'
-import { type GuestFile, openFile, openTar, upload } from './transfer.ts'
+import { type GuestFile, type GuestTar, openFile, openTar, upload } from './transfer.ts'
 import { type GuestWatch, openWatch } from './watch.ts'
 
 /** Beyond the grace period of `shutdown`. */
@@ -119,7 +119,7 @@ export class Guest {
   }
 
   /** A tar stream of a file or folder, whose names begin with the last part of `path`. */
-  tarOut(path: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+  tarOut(path: string, signal?: AbortSignal): Promise<GuestTar> {
     return openTar(this.connection, path, signal)
   }
 

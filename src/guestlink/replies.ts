@@ -112,6 +112,12 @@ export function readCount(body: Json, member: 'size' | 'files'): number {
   return count(body[member], member)
 }
 
+/** END of `tar_out`. */
+export function readTarSummary(body: Json): { readonly files: number; readonly skipped: number; readonly changed: number } {
+  const { files, skipped = 0, changed = 0 } = body
+  return { files: count(files, 'files'), skipped: count(skipped, 'skipped'), changed: count(changed, 'changed') }
+}
+
 function object(value: unknown, what: string): Json {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
   throw breach(`${what} is no object`)

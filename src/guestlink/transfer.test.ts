@@ -108,8 +108,9 @@ describe('a download', () => {
     expect(body).toEqual({ op: 'tar_out', path: '/d' })
     at.link.data(stream, 1, 'tar')
     const bytes = await taking
-    at.link.json(FRAME.end, stream, { files: 1 })
+    at.link.json(FRAME.end, stream, { files: 1, skipped: 2 })
     expect(await textOf(bytes)).toBe('tar')
+    expect(await bytes.summary).toEqual({ files: 1, skipped: 2, changed: 0 })
     const missing = failure(at.guest.tarOut('/e'))
     at.link.json(FRAME.error, (await at.link.expect(FRAME.open)).stream, { code: 'path_forbidden', message: '/e' })
     expect(await missing).toBe('path_forbidden')

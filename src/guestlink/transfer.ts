@@ -6,7 +6,7 @@ import { ChunkQueue } from './chunk-queue.ts'
 import type { GuestConnection } from './connection.ts'
 import { breach, canceled } from './errors.ts'
 import type { Json, Operation } from './json.ts'
-import { readCount, readEntry } from './replies.ts'
+import { readCount, readEntry, readTarSummary } from './replies.ts'
 import type { GuestStream, StreamHandler } from './stream.ts'
 
 interface DownloadRule<T> {
@@ -17,6 +17,7 @@ interface DownloadRule<T> {
   readonly hasEvent: boolean
   /** Checks END against the number of bytes that came. */
   readonly end: (body: Json, received: number) => void
+  readonly failed?: (error: AppError) => void
 }
 
 /** A file and its content. */
@@ -43,17 +44,35 @@ export function openFile(
   }).begun
 }
 
+/** What a tar stream left out or could not keep whole. */
+export interface TarSummary {
+  readonly files: number
+  /** Sockets, devices, FIFOs and what cannot be read. */
+  readonly skipped: number
+  /** Files that became shorter meanwhile, and were filled with zeroes. */
+  readonly changed: number
+}
+
+/** A tar stream, for one reader, once; leaving it early ends the transfer. */
+export interface GuestTar extends AsyncIterable<Uint8Array> {
+  /** Settles when all of it has come. Fails as the reader does. */
+  readonly summary: Promise<TarSummary>
+}
+
 /** Resolves when the first bytes of the tar stream are there. */
-export function openTar(connection: GuestConnection, path: string, signal: AbortSignal | undefined): Promise<AsyncIterable<Uint8Array>> {
-  return new Download<AsyncIterable<Uint8Array>>(
+export function openTar(connection: GuestConnection, path: string, signal: AbortSignal | undefined): Promise<GuestTar> {
+  const summary = Promise.withResolvers<TarSummary>()
+  summary.promise.catch((error: unknown) => ignore(error, 'the reader of the stream is told'))
+  return new Download<GuestTar>(
     connection,
     { op: 'tar_out', path },
     {
       feature: 'tar',
       signal,
       hasEvent: false,
-      begin: (_event, bytes) => bytes,
-      end: (body) => void readCount(body, 'files'),
+      begin: (_event, bytes) => ({ summary: summary.promise, [Symbol.asyncIterator]: () => bytes[Symbol.asyncIterator]() }),
+      end: (body) => summary.resolve(readTarSummary(body)),
+      failed: summary.reject,
     },
   ).begun
 }
@@ -101,6 +120,7 @@ class Download<T> implements StreamHandler {
   }
 
   failed(error: AppError): void {
+    this.#rule.failed?.(error)
     this.#answer.reject(error)
     this.#bytes.end(error)
   }
