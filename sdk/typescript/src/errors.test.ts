@@ -37,7 +37,7 @@ describe('an answer that is an error', () => {
   test('brings code, fix and the id of the request', () => {
     const body = { success: false, error: 'no sandbox "a"', code: 'sandbox_not_found', fix: 'List them.', request_id: 'r1' }
     expect(errorFromResponse(404, body, 'r0')).toMatchObject({ code: 'sandbox_not_found', fix: 'List them.', requestId: 'r1' })
-    expect(errorFromResponse(404, { error: 'x' }, 'r0')).toMatchObject({ code: 'not_found', fix: undefined, requestId: 'r0' })
+    expect(errorFromResponse(404, { error: 'x' }, 'r0')).toMatchObject({ code: 'not_found', requestId: 'r0' })
   })
 
   test('of a later feature has one code, and is a server error for old code too', () => {
@@ -93,4 +93,5 @@ test('errors can be made as the published package made them', () => {
   expect(new TimeoutError('m')).toMatchObject({ status: 0, code: 'timed_out' })
   expect(new NetworkError('m', { cause: 'c' }).cause).toBe('c')
   expect('cause' in new NetworkError('m')).toBe(false)
+  expect(Object.keys(new NetworkError('m')).toSorted()).toEqual(['code', 'name', 'status'])
 })

@@ -19,11 +19,11 @@ export class AgentKernelError extends Error {
   readonly status: number
   readonly code: ErrorCode
   /** What to do about it, one sentence, where the server says. */
-  readonly fix: string | undefined
+  declare readonly fix: string | undefined
   /** More exactly what the message says, where the server has more to say. */
-  readonly detail: string | undefined
+  declare readonly detail: string | undefined
   /** The server's id of the request. */
-  readonly requestId: string | undefined
+  declare readonly requestId: string | undefined
 
   constructor(message: string, details: number | ErrorDetails = {}) {
     const { status = 0, code, fix, detail, requestId, cause } = typeof details === 'number' ? { status: details } : details
@@ -31,9 +31,7 @@ export class AgentKernelError extends Error {
     this.name = 'AgentKernelError'
     this.status = status
     this.code = code ?? `http_${status}`
-    this.fix = fix
-    this.detail = detail
-    this.requestId = requestId
+    assignDefined(this, { fix, detail, requestId })
   }
 }
 
@@ -83,10 +81,10 @@ export class CommandFailedError extends AgentKernelError {
   readonly exitCode: number
   /** stdout followed by stderr. */
   readonly output: string
-  readonly stdout: string | undefined
-  readonly stderr: string | undefined
+  declare readonly stdout: string | undefined
+  declare readonly stderr: string | undefined
   /** `exited`, `signaled`, `timed_out`, `out_of_memory`, `canceled` or `lost`, where the server says. */
-  readonly ended: string | undefined
+  declare readonly ended: string | undefined
 
   constructor(
     message: string,
@@ -96,9 +94,7 @@ export class CommandFailedError extends AgentKernelError {
     this.name = 'CommandFailedError'
     this.exitCode = details.exitCode
     this.output = details.output ?? ''
-    this.stdout = details.stdout
-    this.stderr = details.stderr
-    this.ended = details.ended
+    assignDefined(this, { stdout: details.stdout, stderr: details.stderr, ended: details.ended })
   }
 }
 
@@ -155,6 +151,11 @@ export function errorFromMessage(fields: Readonly<Record<string, unknown>>, requ
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Leaves out what is undefined: an error that is printed shows every member it has. */
+function assignDefined(error: AgentKernelError, members: Readonly<Record<string, string | undefined>>): void {
+  Object.assign(error, Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)))
 }
 
 function commandFailed(
