@@ -25,6 +25,17 @@ describe('the backends of this release', () => {
   })
 })
 
+describe('sandboxes that stay', () => {
+  const keep = { runtimeDir: '/nonexistent/run', version: '0.0.0' }
+
+  test('are kept only by drivers that are told where, without touching the disk', async () => {
+    expect((await createDrivers(PATHS)).map(({ sandboxes }) => sandboxes)).toEqual(availableBackends().map(() => undefined))
+    for (const { sandboxes } of await createDrivers(PATHS, keep)) expect(sandboxes).toBeDefined()
+    expect((await chooseDriver('namespace', PATHS, keep)).sandboxes).toBeDefined()
+    expect(existsSync(PATHS.dataDir)).toBe(false)
+  })
+})
+
 test.skipIf(process.platform !== 'linux')('without a name the first that is there is chosen', async () => {
   expect((await chooseDriver(undefined, PATHS)).name).toBe(availableBackends()[0]!)
 })

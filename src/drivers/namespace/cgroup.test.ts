@@ -22,6 +22,11 @@ describe('where groups can be made', () => {
     })
   })
 
+  test('on version 1 processor time may be counted in a place of its own', () => {
+    const mounts = ['memory', 'cpu', 'cpuacct'].map((name) => `3 2 0:3 / /cg/${name} rw - cgroup cgroup rw,${name}`).join('\n')
+    expect(findCgroupRoots('1:memory:/\n2:cpu:/\n3:cpuacct:/', mounts)?.cpuacct).toBe('/cg/cpuacct/agentkernel')
+  })
+
   test('in a container that sees only its own part of the tree', () => {
     const mounts = '31 23 0:30 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory'
     expect(findCgroupRoots('9:memory:/docker/abc', mounts)?.memory).toBe('/sys/fs/cgroup/memory/agentkernel')

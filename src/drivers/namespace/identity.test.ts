@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { identityFor, idMapFor, ownsSandboxIds } from './identity.ts'
+import { identityFor, idMapFor, keptIdentity, ownsSandboxIds } from './identity.ts'
 
 const runId = fc.stringMatching(/^[0-9a-z]{16}$/)
 /** Owners of ordinary files, with the ends, and owners from beyond. */
@@ -31,6 +31,40 @@ describe('an identity', () => {
     // As random as real ids, and the same each time.
     const ids = Array.from({ length: 200 }, (_, i) => new Bun.CryptoHasher('sha256').update(`${i}`).digest('hex').slice(0, 16))
     expect(new Set(ids.map((id) => identityFor(id, true).dropTo?.uid)).size).toBeGreaterThan(190)
+  })
+})
+
+describe('the identity of a sandbox that stays', () => {
+  const nobody = (): ReadonlySet<number> => new Set()
+
+  test('of a user is their own', () => {
+    expect(keptIdentity('any', false, nobody)).toBeUndefined()
+  })
+
+  test('of root is the same for each id, and never that of a single run', () => {
+    fc.assert(
+      fc.property(fc.uuid(), runId, (id, run) => {
+        const kept = keptIdentity(id, true, nobody)!
+        expect(kept).toEqual(keptIdentity(id, true, nobody)!)
+        expect(kept.uid).toBe(kept.gid)
+        expect(kept.uid).toBeLessThan(900_000_000)
+        expect(kept.uid).toBeGreaterThanOrEqual(900_000_000 - 65_536)
+        expect(identityFor(run, true).dropTo!.uid).not.toBe(kept.uid)
+      }),
+    )
+  })
+
+  test('is nobody else’s, also at the end of the range', () => {
+    const taken = new Set<number>()
+    for (let i = 0; i < 1000; i++) {
+      const { uid } = keptIdentity('same', true, () => taken)!
+      expect(taken.has(uid)).toBe(false)
+      taken.add(uid)
+    }
+    const all = new Set(Array.from({ length: 65_536 }, (_, i) => 900_000_000 - 65_536 + i))
+    expect(() => keptIdentity('one-too-many', true, () => all)).toThrow('identities')
+    all.delete(900_000_000 - 65_536)
+    expect(keptIdentity('the-last', true, () => all)).toEqual({ uid: 900_000_000 - 65_536, gid: 900_000_000 - 65_536 })
   })
 })
 

@@ -62,11 +62,13 @@ export async function startShim(start: ShimStart): Promise<readonly StatusLine[]
   given.addEventListener('abort', kill, { once: true })
   if (given.aborted) kill()
   let ready = false
+  let sending: Promise<void> | undefined
   try {
     const who = identityOf(child.pid)
     if (who === undefined) throw startFailure({ step: 'shim', detail: 'it ended at once' })
     start.onSpawned(who)
-    const [lines] = await Promise.all([readReport(report), sendOrders(orders, start.orders)])
+    sending = sendOrders(orders, start.orders)
+    const [lines] = await Promise.all([readReport(report), sending])
     ready = !given.aborted && lines.some((line) => line.ready === true)
     if (ready) return lines
     if (start.signal.aborted) throw new AppError('canceled', 'the start was given up')
@@ -74,11 +76,11 @@ export async function startShim(start: ShimStart): Promise<readonly StatusLine[]
     throw startFailure(lines.find((line) => line.error !== undefined) ?? { step: 'shim', detail: 'it ended without a word' })
   } finally {
     given.removeEventListener('abort', kill)
-    closeSync(orders)
     closeSync(report)
+    if (sending === undefined) closeSync(orders)
     if (!ready) {
       kill()
-      await child.exited
+      await Promise.all([child.exited, sending])
     }
     child.unref()
   }
@@ -111,9 +113,14 @@ async function sendOrders(fd: number, orders: ShimOrders): Promise<void> {
   bytes.set(text, 4)
   try {
     // Not at once: a plan may be longer than a pipe holds, and nothing else shall wait for its reader.
-    await Bun.file(fd).writer().write(bytes)
+    const pipe = Bun.file(fd).writer()
+    await pipe.write(bytes)
+    await pipe.flush()
+    await pipe.end()
   } catch (error) {
     ignore(error, 'the shim has ended; its report tells the rest')
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isAppError } from '../../contract/errors.ts'
+import { claimRuntimeFolder, dropAbandoned, findRuntimeFolder, removeRuntimeFolder, runtimeOwners, socketIn } from './runtime-folder.ts'
+
+let base: string
+let runtime: string
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), 'rt-'))
+  runtime = join(base, 'run')
+})
+afterEach(() => rmSync(base, { recursive: true, force: true }))
+
+const owner = (name: string) => ({ sandbox: name, folder: `/data/sandboxes/${name}` })
+
+describe('the runtime folder of a sandbox', () => {
+  test('is ours alone, has eight characters, and is the same each time', () => {
+    const path = claimRuntimeFolder(runtime, owner('a'))
+    expect(path.slice(runtime.length)).toMatch(/^\/[0-9a-f]{8}$/)
+    for (const folder of [runtime, path]) expect(lstatSync(folder).mode & 0o777).toBe(0o700)
+    expect(claimRuntimeFolder(runtime, owner('a'))).toBe(path)
+    expect(findRuntimeFolder(runtime, owner('a'))).toBe(path)
+    expect(socketIn(path)).toStartWith(`${path}/`)
+  })
+
+  test('is another for each sandbox, also for one of the same id in another data folder', () => {
+    const paths = [owner('a'), owner('b'), { sandbox: 'a', folder: '/other/sandboxes/a' }].map((who) => claimRuntimeFolder(runtime, who))
+    expect(new Set(paths).size).toBe(3)
+    expect(runtimeOwners(runtime).toSorted((x, y) => x.folder.localeCompare(y.folder))).toEqual([
+      owner('a'),
+      owner('b'),
+      { sandbox: 'a', folder: '/other/sandboxes/a' },
+    ])
+  })
+
+  test('is found no more once it is removed', () => {
+    removeRuntimeFolder(claimRuntimeFolder(runtime, owner('a')))
+    expect(findRuntimeFolder(runtime, owner('a'))).toBeUndefined()
+    expect(runtimeOwners(runtime)).toEqual([])
+    expect(runtimeOwners(join(base, 'never'))).toEqual([])
+  })
+
+  test('is the next one when the first is somebody else’s, a link, a file, or open to others', () => {
+    const first = claimRuntimeFolder(runtime, owner('a'))
+    const taken: (() => void)[] = [
+      () => writeFileSync(join(first, 'owner.json'), JSON.stringify(owner('b'))),
+      () => {
+        rmSync(first, { recursive: true })
+        symlinkSync(base, first)
+      },
+      () => {
+        rmSync(first)
+        writeFileSync(first, '')
+      },
+      () => {
+        rmSync(first)
+        mkdirSync(first)
+        chmodSync(first, 0o755)
+      },
+    ]
+    for (const take of taken) {
+      take()
+      const second = claimRuntimeFolder(runtime, owner('a'))
+      expect(second).not.toBe(first)
+      expect(findRuntimeFolder(runtime, owner('a'))).toBe(second)
+    }
+    expect(readdirSync(base)).toEqual(['run'])
+  })
+
+  test('is taken over from somebody who was interrupted before it was marked', () => {
+    const path = claimRuntimeFolder(runtime, owner('a'))
+    for (const content of [undefined, '{"sandbox":']) {
+      rmSync(join(path, 'owner.json'))
+      if (content !== undefined) writeFileSync(join(path, 'owner.json'), content)
+      expect(claimRuntimeFolder(runtime, owner('a'))).toBe(path)
+      expect(findRuntimeFolder(runtime, owner('a'))).toBe(path)
+    }
+  })
+
+  test('is refused when its socket’s path would be too long', () => {
+    try {
+      claimRuntimeFolder(join(base, 'x'.repeat(90)), owner('a'))
+      expect.unreachable()
+    } catch (error) {
+      expect(isAppError(error, 'sandbox_start_failed')).toBe(true)
+    }
+  })
+})
+
+test('folders that somebody made and never marked are dropped, but not right after they were made', () => {
+  mkdirSync(runtime)
+  const [old, fresh, other, marked] = ['00000000', '11111111', 'daemon', '22222222'].map((name) => join(runtime, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ]
+  for (const folder of [old, fresh, other, marked]) mkdirSync(folder)
+  writeFileSync(join(marked, 'owner.json'), '{}')
+  for (const folder of [old, other, marked]) utimesSync(folder, 1000, 1000)
+  dropAbandoned(runtime)
+  expect([old, fresh, other, marked].map((folder) => existsSync(folder))).toEqual([false, true, true, true])
+  dropAbandoned(join(base, 'never'))
+})
