@@ -176,11 +176,13 @@ function cliDoor(daemon: TestDaemon): Door {
     const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
     return { stdout, stderr, exit: await child.exited }
   }
-  const json = async <T, R>(args: readonly string[], map: (value: T) => R): Promise<Outcome<R>> => {
-    const { stdout, stderr, exit } = await call([...args, '--json'])
+  const json = async <T, R>(args: readonly string[], map: (value: T) => R, command: readonly string[] = []): Promise<Outcome<R>> => {
+    const { stdout, stderr, exit } = await call([...args, '--json', ...command])
     if (stdout === '') throw new RangeError(`no JSON from ${args.join(' ')}: ${stderr}`)
     const answer = JSON.parse(stdout) as T & { readonly error?: { readonly code: string } }
-    return exit !== 0 && answer.error !== undefined ? { code: answer.error.code } : { ok: map(answer) }
+    if (exit === 0 || answer.error === undefined) return { ok: map(answer) }
+    // What others find wrong in a request, the command line finds wrong in its words.
+    return { code: answer.error.code === 'usage' ? 'invalid_argument' : answer.error.code }
   }
   const silent = () => null
   return {
@@ -206,11 +208,11 @@ function cliDoor(daemon: TestDaemon): Door {
     remove: (name) => json(['sandbox', 'remove', name], silent),
     exec: async (name, { command, env: variables = [], workdir }) => {
       const flags = [...variables.flatMap((text) => ['-e', text]), ...(workdir === undefined ? [] : ['-w', workdir])]
-      const got = await json<{ exit_code: number; stdout: string; stderr: string }, { stdout: string; stderr: string; exit: number }>(
-        ['exec', name, ...flags, '--json', '--', ...command].filter((word) => word !== '--json'),
+      return json<{ exit_code: number; stdout: string; stderr: string }, { stdout: string; stderr: string; exit: number }>(
+        ['exec', name, ...flags],
         ({ stdout, stderr, exit_code }) => ({ stdout, stderr, exit: exit_code }),
+        ['--', ...command],
       )
-      return got
     },
     write: async (name, path, text) => {
       const { exit, stderr } = await call(['sandbox', 'cp', '-', `${name}:${path}`], text)
