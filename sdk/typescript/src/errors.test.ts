@@ -56,7 +56,6 @@ describe('an answer that is an error', () => {
       exitCode: 3,
       output: 'out\nerr\n',
       stderr: 'err\n',
-      stdout: undefined,
     })
   })
 
