@@ -13,9 +13,6 @@ import (
 	"agentkernel/guest/internal/wire"
 )
 
-// Features are what the hello may name when Operations are served.
-var Features = []string{"files", "tar", "watch"}
-
 // Operations are the operations on the files of this process's own root.
 func Operations() map[string]func(*wire.Stream) { return Below(inside.At("/")) }
 

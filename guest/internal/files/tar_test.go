@@ -148,6 +148,8 @@ func TestTarInMakesMergesAndReplaces(t *testing.T) {
 		t.Error("whoever has the old file open sees the new")
 	}
 	noTemps(t, root)
+	// So that whoever removes it can.
+	filetest.Chmod(t, filepath.Join(root, "t/readonly"), 0o755)
 }
 
 func TestTarInRefusesWhatLeadsOutOrIsNoFile(t *testing.T) {

@@ -14,9 +14,6 @@ import (
 	"agentkernel/guest/internal/wire"
 )
 
-// Feature is what the hello names when Connect is served.
-const Feature = "connect"
-
 const (
 	// patience is how long a server may take to accept.
 	patience = 10 * time.Second
