@@ -147,7 +147,11 @@ func Chmod(pin, folder int, name string, mode uint32) error {
 	if err != unix.EOPNOTSUPP || name == "" {
 		return err
 	}
-	// Before Linux 6.6 the mode of what is only pinned cannot be changed.
+	return chmodByName(pin, folder, name, mode)
+}
+
+// chmodByName is for Linux before 6.6, where the mode of what is only pinned cannot be changed.
+func chmodByName(pin, folder int, name string, mode uint32) error {
 	var info unix.Stat_t
 	if err := unix.Fstat(pin, &info); err != nil {
 		return err
