@@ -6,16 +6,17 @@ import type { ByteDownload } from './types/files.ts'
 /** Asks for raw bytes, of which the first that comes is `offset`. Errors: `stream_error` when a server without ranges sends others. */
 export async function download(api: Transport, path: string, call: Call, offset = 0): Promise<ByteDownload> {
   const { response, pieces, close } = await api.open('GET', path, { ...call, headers: { Accept: '*/*', ...call.headers } })
-  const range = /^bytes (\d+)-(?:\d+)\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '')
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '')
   if (call.headers?.['Range'] !== undefined && Number(range?.[1] ?? 0) !== offset) {
     close()
     throw new StreamError('the server sent another part than was asked for', { status: response.status })
   }
-  const size = wholeNumber(response.headers.get('content-length'))
+  const length = wholeNumber(response.headers.get('content-length'))
+  const size = range === null ? length : Number(range[2]) - Number(range[1]) + 1
   // Logs have no length: they grow, and their beginning may be gone.
   const logEnd = wholeNumber(response.headers.get('x-log-end'))
   const begin = wholeNumber(response.headers.get('x-log-offset')) ?? offset
-  const totalSize = range === null ? (logEnd ?? size) : wholeNumber(range[2])
+  const totalSize = range === null ? (logEnd ?? size) : wholeNumber(range[3])
   return new Download(closing(pieces, close), close, { size, offset: begin, totalSize })
 }
 
