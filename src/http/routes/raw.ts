@@ -23,7 +23,7 @@ export const rawHandlers: Handlers<Names> = {
       if (range !== undefined) return partOf(name, plain, range, exchange)
     }
     const { entry, bytes } = await deps.sandboxes.readFile(name, plain, {}, signal)
-    return bytesResponse(exchange, exactly(bytes, entry.size), { headers: { ...describe(entry), 'content-length': String(entry.size) } })
+    return bytesResponse(exchange, exactly(bytes, entry.size), { headers: describe(entry) })
   },
 
   rawWrite: async ({ name, path, mode }, exchange) => {
@@ -73,7 +73,6 @@ async function partOf(name: string, path: string, range: ByteRange, exchange: Ex
     status: 206,
     headers: {
       ...describe(entry),
-      'content-length': String(length),
       'content-range': `bytes ${offset}-${offset + length - 1}/${entry.size}`,
     },
   })
@@ -95,7 +94,9 @@ function headOf(entry: GuestEntry, id: string): Response {
   })
 }
 
+/** Bun sends every stream in chunks and drops its `Content-Length`; the end of the chunks is what tells the whole from a part. */
 const describe = (entry: GuestEntry): Readonly<Record<string, string>> => ({
+  'x-file-size': String(entry.size),
   'accept-ranges': 'bytes',
   'last-modified': new Date(entry.mtime_ms).toUTCString(),
 })
