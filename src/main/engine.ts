@@ -1,4 +1,4 @@
-import { cpus, totalmem, userInfo } from 'node:os'
+import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { ResolvedConfig } from '../contract/config.ts'
 import type { AuditSink } from '../contract/events.ts'
@@ -11,6 +11,7 @@ import { createFirstTime } from '../store/first-time.ts'
 import { createTrustStore } from '../store/trust.ts'
 import { loadConfig as readConfig } from './config/load.ts'
 import type { Paths } from './paths.ts'
+import { userName } from './user-name.ts'
 
 export { run } from '../engine/run.ts'
 
@@ -55,9 +56,4 @@ export function auditSink(path: string, env: Environment): AuditSink {
   let opened: ReturnType<typeof createAuditLog> | undefined
   const log = () => (opened ??= createAuditLog({ path, user: userName(env), pid: process.pid, now: () => new Date(), secrets: () => [] }))
   return { append: (event) => log().append(event), rehearse: () => log().rehearse() }
-}
-
-/** The user's name, for the audit log. */
-export function userName(env: Environment): string {
-  return env['USER'] ?? env['LOGNAME'] ?? userInfo().username
 }

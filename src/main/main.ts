@@ -17,7 +17,7 @@ async function main(): Promise<void> {
   }
   const env = process.env
   const daemon = async () => {
-    const [control, { userName }] = await Promise.all([import('./daemon/control.ts'), import('./engine.ts')])
+    const [control, { userName }] = await Promise.all([import('./daemon/control.ts'), import('./user-name.ts')])
     return { ...control, options: { paths: resolvePaths(env, process.execPath), env, execPath: process.execPath, user: userName(env) } }
   }
   const context: CliContext = {

@@ -2,7 +2,6 @@ import { AgentKernel } from '../../../sdk/typescript/src/index.ts'
 import type { DaemonOperations, DaemonStatus } from '../../contract/daemon.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { SandboxOperations } from '../../contract/sandbox-operations.ts'
-import { loadRunConfig } from '../engine.ts'
 import { type ConnectOptions, connectDaemon, ordersFor } from './connect.ts'
 import { type DaemonLink, findDaemon, stopDaemon } from './find.ts'
 import { daemonFiles } from './daemon-files.ts'
@@ -66,7 +65,7 @@ export function daemonOperations(options: ConnectOptions): DaemonOperations {
       return true
     },
     serve: async (request, onReady) => {
-      const { resolveServe } = await import('./serve-options.ts')
+      const [{ resolveServe }, { loadRunConfig }] = await Promise.all([import('./serve-options.ts'), import('../engine.ts')])
       const config = await loadRunConfig(
         { cwd: request.cwd, ...(request.configPath === undefined ? {} : { configPath: request.configPath }) },
         paths,
