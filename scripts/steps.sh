@@ -6,7 +6,7 @@
 
 # What goes into the program and into the helper. Paths without spaces: the lists are split into words.
 # shellcheck disable=SC2034
-BINARY_SOURCES='src package.json bun.lock tsconfig.json scripts/versions.sh scripts/build-binary.sh'
+BINARY_SOURCES='src sdk/typescript/src package.json bun.lock tsconfig.json scripts/versions.sh scripts/build-binary.sh'
 # shellcheck disable=SC2034
 GUEST_SOURCES='guest scripts/build-guest.sh'
 
