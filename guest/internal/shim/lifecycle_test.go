@@ -298,8 +298,8 @@ func TestAStarterThatIsGoneChangesNothing(t *testing.T) {
 	if err := s.report.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the socket is there", func() bool {
-		_, err := os.Stat(s.orders.RuntimeDir + "/shim.sock")
+	eventually(t, "the socket listens", func() bool {
+		_, err := os.Stat(s.orders.RuntimeDir + "/shim.json")
 		return err == nil
 	})
 	conn := s.connect("daemon")

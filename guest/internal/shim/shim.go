@@ -49,6 +49,7 @@ type sandbox struct {
 	watch    *watch
 	quiet    *time.Timer
 	told     chan struct{} // closed when the sandbox has no more status lines
+	heard    chan struct{} // closed when its agent has no more to say
 
 	mu     sync.Mutex
 	ready  bool
@@ -98,7 +99,7 @@ func begin(o *Orders, r *report, options outlog.Options) (*sandbox, string, erro
 	if err != nil {
 		return nil, step, err
 	}
-	s := &sandbox{orders: o, self: self, report: r, place: p, commands: newRegistry(o.LogDir, options), told: make(chan struct{})}
+	s := &sandbox{orders: o, self: self, report: r, place: p, commands: newRegistry(o.LogDir, options), told: make(chan struct{}), heard: make(chan struct{})}
 	s.watch = newWatch(o.Restart, usualPace)
 	s.quiet = time.AfterFunc(quietAfter, debug.FreeOSMemory)
 	facts := struct {
@@ -135,12 +136,16 @@ func (s *sandbox) readStatus() {
 func (s *sandbox) listenToAgent() {
 	err := s.agent.Run()
 	var rule *wire.ProtocolError
-	if !errors.As(err, &rule) {
+	broken := errors.As(err, &rule)
+	if broken {
+		s.because(ended{Reason: "agent_lost", Detail: err.Error()})
+	}
+	close(s.heard)
+	if !broken {
 		// Most likely the sandbox has ended, and we will hear how.
 		time.Sleep(lastResort)
-		err = errors.New("its agent closed the connection")
+		s.because(ended{Reason: "agent_lost", Detail: "its agent closed the connection"})
 	}
-	s.because(ended{Reason: "agent_lost", Detail: err.Error()})
 	s.child.kill()
 }
 
@@ -219,7 +224,7 @@ func (s *sandbox) stop(grace time.Duration) error {
 // finish says goodbye: to whoever is connected, and in the files that tell how it ended.
 func (s *sandbox) finish(how ended) int {
 	// What the agent said last is in the socket, though it is gone.
-	within(lastWords, s.agent.Done())
+	within(lastWords, s.heard)
 	s.agent.Close()
 	within(lastWords, s.told)
 	s.watch.close()

@@ -19,7 +19,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"agentkernel/guest/internal/launch"
 	"agentkernel/guest/internal/outlog"
 )
 
@@ -28,24 +27,33 @@ const tooLong = 30 * time.Second
 
 func init() { runtime.LockOSThread() }
 
-// A shim is a process with fixed descriptors, and so is its agent: copies of this program are both.
+// builtProgram is the helper as it is shipped: the agent cannot protect itself in a program that has threads of C, as this one may.
+var builtProgram string
+
+// A shim is a process with fixed descriptors, so copies of this program are shims, and whatever else a test needs as a process.
 func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "agent":
 		os.Exit(testAgent())
-	case len(os.Args) > 1 && os.Args[1] == launchAsRoot:
-		os.Exit(launch.Main(true))
-	case len(os.Args) > 1 && os.Args[1] == launchAsUser:
-		os.Exit(launch.Main(false))
-	case len(os.Args) > 1 && os.Args[1] == launch.StageTwo:
-		os.Exit(launch.MainInUserNamespace(os.Args[2:]))
 	case len(os.Args) > 3 && os.Args[1] == "daemon":
 		os.Exit(testDaemon(os.Args[2], os.Args[3]))
 	case os.Getenv("SHIM_TEST") != "":
 		limit, _ := strconv.ParseInt(os.Getenv("SHIM_TEST_CAP"), 10, 64)
 		os.Exit(run(outlog.Options{Cap: limit, Patience: 50 * time.Millisecond}))
 	}
-	os.Exit(m.Run())
+	folder, err := os.MkdirTemp("", "shim-test")
+	if err != nil {
+		panic(err)
+	}
+	builtProgram = filepath.Join(folder, "agentkernel-guest")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", builtProgram, "agentkernel/guest/cmd/agentkernel-guest")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		panic(string(text))
+	}
+	code := m.Run()
+	_ = os.RemoveAll(folder)
+	os.Exit(code)
 }
 
 // shim is one as its starter sees it.
@@ -86,11 +94,6 @@ func prepareShim(t testing.TB, changes ...setup) *shim {
 	if err != nil {
 		t.Fatal(err)
 	}
-	helper := program
-	if built := os.Getenv("SHIM_TEST_AGENT"); built != "" {
-		// With the race detector this program has threads of C, which the agent cannot speak for.
-		helper = built
-	}
 	// The path of a socket is short, and that of a test's folder is not.
 	folder, err := os.MkdirTemp("", "s")
 	if err != nil {
@@ -98,7 +101,7 @@ func prepareShim(t testing.TB, changes ...setup) *shim {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	s := &shim{t: t, program: program, env: append(os.Environ(), "SHIM_TEST=1", "GOMAXPROCS=2"), orders: Orders{
-		RuntimeDir: folder + "/run", LogDir: folder + "/box/log", Helper: helper, Mode: noIsolation,
+		RuntimeDir: folder + "/run", LogDir: folder + "/box/log", Helper: builtProgram, Mode: noIsolation,
 		AgentSpec: json.RawMessage(`{"version":"1.2.3"}`), Version: "1.2.3",
 	}}
 	for _, name := range []string{s.orders.RuntimeDir, s.orders.LogDir} {
@@ -252,7 +255,7 @@ func (s *shim) ended() ended {
 	return how
 }
 
-// dial connects without a word. Not with package net: it brings cgo along, and with that the agent cannot speak for all threads.
+// dial connects without a word.
 func (s *shim) dial() *os.File {
 	s.t.Helper()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
