@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,63 +10,55 @@ import (
 )
 
 // harden makes us worthless to a workload that runs as the same user: it cannot read our memory or descriptors, finds no
-// privilege in us, and cannot end us with a signal. Every thread counts: a command may be started from any.
+// privilege in us, and cannot end us with a signal. Every thread counts, because a command may be started from any; but a thread can
+// only speak for itself. So when there was anything to give up, this one starts the program over, and has no others any more.
 func harden() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return err
 	}
+	changed, err := giveUpPrivileges()
+	if err != nil {
+		return err
+	}
+	if changed {
+		return syscall.Exec(ownProgram, os.Args, os.Environ())
+	}
 	withstandSignals()
-	if err := dropCapabilities(); err != nil {
-		return err
-	}
-	already, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
-	if err != nil || already == 1 {
-		// Inherited, so of every thread.
-		return err
-	}
-	return onEveryThread(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
-}
-
-func onEveryThread(number, a, b, c uintptr) error {
-	if _, _, errno := syscall.AllThreadsSyscall6(number, a, b, c, 0, 0, 0); errno != 0 {
-		return errno
-	}
 	return nil
 }
 
-// dropCapabilities empties every set that is not empty, the bounding set first: that takes a capability.
-func dropCapabilities() error {
+// giveUpPrivileges empties every set of capabilities of this thread and forbids to gain any. It tells whether there were some.
+func giveUpPrivileges() (changed bool, err error) {
+	// The bounding set first: it takes a capability. Without one it gives nothing.
 	for number := uintptr(0); number <= unix.CAP_LAST_CAP; number++ {
 		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, number, 0, 0, 0)
 		if err != nil {
 			// This kernel has fewer.
 			break
 		}
-		if has == 0 {
-			continue
-		}
-		err = onEveryThread(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, number, 0)
-		if errors.Is(err, unix.EPERM) {
-			// Without any capability the bounding set gives nothing; those that we have are dropped below.
-			break
-		}
-		if err != nil {
-			return err
+		if has == 1 && unix.Prctl(unix.PR_CAPBSET_DROP, number, 0, 0, 0) == nil {
+			changed = true
 		}
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var sets [2]unix.CapUserData
+	var sets, none [2]unix.CapUserData
 	if err := unix.Capget(&header, &sets[0]); err != nil {
-		return err
+		return false, err
 	}
-	if sets == [2]unix.CapUserData{} {
-		return nil
+	if sets != none {
+		changed = true
+		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+			return false, err
+		}
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			return false, err
+		}
 	}
-	if err := onEveryThread(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); err != nil {
-		return err
+	already, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if err != nil || already == 1 {
+		return changed, err
 	}
-	sets = [2]unix.CapUserData{}
-	return onEveryThread(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets)), 0)
+	return true, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 }
 
 // withstandSignals keeps signals from ending us. Those that Go would end for are caught and dropped: not ignored, because a

@@ -97,3 +97,17 @@ func BenchmarkExec(b *testing.B) {
 		h.run(order)
 	}
 }
+
+// BenchmarkStart is from the decision to start an agent to its hello.
+func BenchmarkStart(b *testing.B) {
+	for b.Loop() {
+		p := startProgram(b, `{}`, asItIs)
+		if p.Peer().Role != "agent" {
+			b.Fatal("no hello")
+		}
+		b.StopTimer()
+		_ = p.control.Close()
+		<-p.done
+		b.StartTimer()
+	}
+}

@@ -242,7 +242,7 @@ func attack(t *testing.T, name string) object {
 
 func TestAWorkloadOfTheSameUserGetsNowhereWithProcess1(t *testing.T) {
 	p := containedAs(t, `{}`, asNobody)
-	if o := p.run(shell(`cat /proc/1/comm`)).exited(t, 0); o.stdout != "agentkernel-gue\n" {
+	if o := p.run(shell(`tr '\0' ' ' </proc/1/cmdline`)).exited(t, 0); o.stdout != "agentkernel-guest agent 6 " {
 		t.Fatalf("process 1 is %q", o.stdout)
 	}
 	for _, name := range []string{"signals", "memory", "descriptors", "trace"} {
