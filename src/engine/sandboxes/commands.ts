@@ -116,15 +116,19 @@ export async function killCommand(deps: CommandDeps, name: string, id: string): 
   await guest.execSignal(id, SIGKILL)
 }
 
+/** Which part of a command's output is wanted. */
+export interface LogPart {
+  readonly channel: 'stdout' | 'stderr'
+  /** @default 0 */
+  readonly offset?: number
+  /** Go on until the command has ended. @default false */
+  readonly follow?: boolean
+  readonly signal?: AbortSignal | undefined
+}
+
 /** What is kept of a channel from an offset on, and no more unless it is to be followed: the command may go on. */
-export async function commandLog(
-  deps: CommandDeps,
-  name: string,
-  id: string,
-  channel: 'stdout' | 'stderr',
-  { offset = 0, follow = false }: { readonly offset?: number; readonly follow?: boolean } = {},
-  signal?: AbortSignal,
-): Promise<ExecLog> {
+export async function commandLog(deps: CommandDeps, name: string, id: string, part: LogPart): Promise<ExecLog> {
+  const { channel, offset = 0, follow = false, signal } = part
   const { guest, exec } = await findExec(deps, name, id)
   const other = channel === 'stdout' ? 'stderr' : 'stdout'
   const { start, end } = exec[channel]

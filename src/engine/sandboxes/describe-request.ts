@@ -44,7 +44,7 @@ export async function describeRequest(
   if (tooWeak !== undefined) throw tooWeak
   const mode = resolved.permissions.workspace === 'none' || request.dir === undefined ? 'none' : 'copy'
   const workspace = await deps.describeWorkspace(mode, request.dir, signal)
-  const record = recordOf(deps, driver, request, config, resolved, workspace)
+  const record = recordOf(deps, driver, request, { config, resolved, workspace })
   return {
     record,
     warnings: [...noticesAbout({ config, resolved, workspace, cwd: request.dir ?? '' }, request.dir !== undefined), ...unshared(resolved)],
@@ -72,14 +72,14 @@ function runRequestOf(request: CreateRequest, caller: Caller): RunRequest {
   }
 }
 
-function recordOf(
-  deps: DescribeDeps,
-  driver: Driver,
-  request: CreateRequest,
-  config: ResolvedConfig,
-  resolved: ResolvedPermissions,
-  workspace: WorkspaceChoice,
-): SandboxRecord {
+/** What was decided about a request. */
+interface Decided {
+  readonly config: ResolvedConfig
+  readonly resolved: ResolvedPermissions
+  readonly workspace: WorkspaceChoice
+}
+
+function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, { config, resolved, workspace }: Decided): SandboxRecord {
   const now = deps.now()
   const id = deps.newId()
   const permissions = { ...resolved.permissions, workspace: workspace.view === undefined ? ('none' as const) : ('copy' as const) }

@@ -164,7 +164,7 @@ function commands(
     },
     execList: (name) => listCommands(deps, name),
     execGet: (name, id) => findCommand(deps, name, id),
-    execLogs: (name, id, channel, from, signal) => commandLog(deps, name, id, channel, from, signal),
+    execLogs: (name, id, channel, from, signal) => commandLog(deps, name, id, { channel, ...from, signal }),
     execKill: (name, id) => killCommand(deps, name, id),
   }
 }

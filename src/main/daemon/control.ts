@@ -1,3 +1,5 @@
+import { openSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { AgentKernel } from '../../../sdk/typescript/src/index.ts'
 import type { DaemonOperations, DaemonStatus } from '../../contract/daemon.ts'
 import { AppError } from '../../contract/errors.ts'
@@ -21,8 +23,17 @@ function clientFor({ address, token }: DaemonLink): AgentKernel {
     baseUrl: 'http://localhost',
     apiKey: token,
     fetch: (url, init) => fetch(url, { ...init, unix: address.socket }),
-    webSocket: (url, { headers }) => new WebSocket(`ws+unix://${address.socket}:${pathOf(url)}`, { headers }),
+    webSocket: (url, { headers }) => new WebSocket(`ws+unix://${socketInUrl(address.socket)}:${pathOf(url)}`, { headers }),
   })
+}
+
+/**
+ * A path of the socket that a URL leaves as it is. Bun connects to what the URL says, escapes included, so a folder with a space, say, would
+ * not be found; then the way leads through the open folder, which stays open as long as we run.
+ */
+function socketInUrl(path: string): string {
+  if (/^[\w./-]+$/.test(path)) return path
+  return `/proc/self/fd/${openSync(dirname(path), 'r')}/${basename(path)}`
 }
 
 const pathOf = (url: string): string => {

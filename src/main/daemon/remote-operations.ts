@@ -75,9 +75,9 @@ function commands(client: AgentKernel, asked: Asking['asked'], eachAsked: Asking
       asked(async () => (await client.execDetached(name, command, { ...mutable(rest), signal })) as DetachedCommand),
     execList: (name) => asked(() => client.detachedList(name)),
     execGet: (name, id) => asked(() => client.detachedStatus(name, id)),
-    execLogs: (name, id, channel) =>
+    execLogs: (name, id, channel, from, signal) =>
       asked(async () => {
-        const log = await client.detachedOutput(name, id, { stream: channel })
+        const log = await client.detachedOutput(name, id, { stream: channel, ...from, ...(signal === undefined ? {} : { signal }) })
         return { start: log.offset, end: log.totalSize ?? log.offset + (log.size ?? 0), bytes: eachAsked(() => log) }
       }),
     execKill: (name, id) => asked(() => client.detachedKill(name, id)),
