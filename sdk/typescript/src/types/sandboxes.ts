@@ -68,11 +68,16 @@ export interface CreateSandboxOptions extends RequestOptions {
   /** Names of secrets to show as files. */
   secret_files?: string[]
   placeholder_secrets?: boolean
+  /** Variable to host. */
+  secret_mappings?: Record<string, string>
+  /** Coding agent it is meant for. */
   agent?: string
   ports?: string[]
   labels?: Record<string, string>
   description?: string
   lifecycle?: Lifecycle
+  created_from_template?: string
+  template_help_text?: string
   /** Time to live: `1h`, `45s`; `0` = for ever. */
   ttl?: string
   /** Variables of every command, `KEY=value`. */
