@@ -169,12 +169,16 @@ async function refuseBlocked(deps: CommandDeps, { record }: Running, request: Ex
 /** The driver's own, the configuration's, the caller's; trace context is the door's to give, nobody else's. */
 function environment({ record, handle }: Running, request: ExecStreamRequest, caller: Caller): string[] {
   const { TRACEPARENT: _parent, TRACESTATE: _state, ...asked } = parseVariables(request.env ?? [])
-  const trace = {
-    ...(caller.traceparent === undefined ? {} : { TRACEPARENT: caller.traceparent }),
-    ...(caller.tracestate === undefined ? {} : { TRACESTATE: caller.tracestate }),
-  }
-  const env = { ...handle.guest?.env, ...record.environment, ...asked, ...trace }
+  const env = { ...handle.guest?.env, ...record.environment, ...asked, ...traceContext(caller) }
   return Object.entries(env).map(([key, value]) => `${key}=${value}`)
+}
+
+/** W3C trace context of the request, as variables of its command. */
+export function traceContext({ traceparent, tracestate }: Caller): Readonly<Record<string, string>> {
+  return {
+    ...(traceparent === undefined ? {} : { TRACEPARENT: traceparent }),
+    ...(tracestate === undefined ? {} : { TRACESTATE: tracestate }),
+  }
 }
 
 function directory({ record, handle }: Running, workdir: string | undefined): string {

@@ -7,7 +7,16 @@ import type { Driver } from '../../drivers/driver.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import type { Autopilot } from './autopilot.ts'
 import { collect } from './collect.ts'
-import { attachCommand, type CommandDeps, commandLog, findCommand, killCommand, listCommands, startCommand } from './commands.ts'
+import {
+  attachCommand,
+  type CommandDeps,
+  commandLog,
+  findCommand,
+  killCommand,
+  listCommands,
+  startCommand,
+  traceContext,
+} from './commands.ts'
 import { exportText, importRequest } from './config-text.ts'
 import { type DescribeDeps, describeRequest, expiry, parseTtl } from './describe-request.ts'
 import { fileOperations } from './files.ts'
@@ -60,7 +69,10 @@ export function createSandboxOperations(deps: OperationDeps): SandboxOperations 
     ...commands(deps),
     ...fileOperations(deps),
     events: (input, signal) => deps.events.listen(input, signal),
-    runStream: async (request, _options, signal) => runSession(deps.newExecId(), request, deps.run, signal).session,
+    runStream: async (request, { caller }, signal) => {
+      const traced = { ...request, env: { ...request.env, ...traceContext(caller) } }
+      return runSession(deps.newExecId(), traced, deps.run, signal).session
+    },
   }
 }
 
