@@ -187,7 +187,10 @@ func TestASandboxThatDoesNotStopIsKilled(t *testing.T) {
 func TestWhenTheAgentIsKilledItsCommandsAreLost(t *testing.T) {
 	s := newShim(t)
 	stream := open(t, s.connect("client"), shell("a", "echo ready; exec sleep 60"))
+	pid := int(awaitEvent(t, stream, "started")["pid"].(float64))
 	awaitOutput(t, stream, "ready")
+	// Nothing is around this agent that would take its commands along.
+	defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
 	if err := syscall.Kill(children(t, s.process.Process.Pid)[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
