@@ -1,6 +1,7 @@
 import { copyFileSync, chmodSync, chownSync, existsSync, linkSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { KeptOrders } from '../fixtures/kept-sandbox.ts'
 
 /** The programs under attack, as users have them. */
 const BUILD = join(import.meta.dir, '../../build')
@@ -81,6 +82,8 @@ export interface RunOptions {
   readonly stdin?: Uint8Array
   /** Text of a shell script on the host that gets the product's argv as "$@". */
   readonly wrapper?: string
+  /** In a sandbox that stays, made for this command, instead of a single run. `flags` do not apply. */
+  readonly stays?: KeptOrders['profile']
 }
 export interface RunOutput {
   readonly code: number
@@ -96,9 +99,24 @@ export function environmentOf(place: Place, secret: string): Record<string, stri
 
 /** What to execute for `agentkernel run`, with the caller's identity. */
 export function runCommand(place: Place, command: readonly string[], options: RunOptions = {}): string[] {
-  const product = [place.binary, 'run', ...(options.flags ?? []), ...command]
+  const product =
+    options.stays === undefined
+      ? [place.binary, 'run', ...(options.flags ?? []), ...command]
+      : keptCommand(place, 'run', command, options.stays)
   const wrapped = options.wrapper === undefined ? product : ['/bin/sh', '-c', options.wrapper, 'sh', ...product]
   return [...place.caller.prefix, ...wrapped]
+}
+
+const KEPT_SANDBOX = join(import.meta.dir, '../fixtures/kept-sandbox.ts')
+
+/** What to execute for a sandbox that stays. */
+export function keptCommand(
+  { home, project, helper }: Place,
+  what: KeptOrders['what'],
+  command: readonly string[] = [],
+  profile: KeptOrders['profile'] = 'moderate',
+): string[] {
+  return [process.execPath, KEPT_SANDBOX, JSON.stringify({ home, project, helper, what, command, profile } satisfies KeptOrders)]
 }
 
 /** Runs a command in a sandbox, to its end. */

@@ -133,3 +133,5 @@ attackSuite('files of the host with the permissive profile', [...reading.slice(0
   flags: ['-p', 'permissive', '--workspace', 'none'],
 })
 attackSuite('files of the host with the restrictive profile', reading.slice(0, 5), { flags: ['-p', 'restrictive'] })
+attackSuite('files of the host, from a sandbox that stays', reading, { stays: 'moderate' })
+attackSuite('files of the host, from one that stays with the restrictive profile', reading.slice(0, 5), { stays: 'restrictive' })

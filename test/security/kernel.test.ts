@@ -248,6 +248,7 @@ return sorted(set([
 ]
 
 attackSuite('the kernel', kernel)
+attackSuite('the kernel, from a sandbox that stays', kernel, { stays: 'moderate' })
 attackSuite('the kernel with the permissive profile', kernel, { flags: ['-p', 'permissive', '--workspace', 'none'] })
 
 describe('what an attack may have left on the host', () => {

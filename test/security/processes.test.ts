@@ -69,7 +69,7 @@ return sorted(set([
     title: 'the arguments of process 1 say nothing',
     code: `return read("/proc/1/cmdline").split("\\0")`,
     // At most the number of a descriptor, which is closed by then.
-    expected: /^\['\/\.agentkernel\/init', 'init'(, '\d+')?, ''\]$/,
+    expected: /^\['\/\.agentkernel\/init', '(init|agent)'(, '\d+')?, ''\]$/,
   },
   {
     id: 'S9',
@@ -140,3 +140,4 @@ return errno_of(os.chown, "/tmp", 0, 0)
 
 attackSuite('processes and privileges', processes)
 attackSuite('processes and privileges with the permissive profile', processes, { flags: ['-p', 'permissive', '--workspace', 'none'] })
+attackSuite('processes and privileges in a sandbox that stays', processes, { stays: 'moderate' })
