@@ -10,7 +10,12 @@ import { guardedStream } from './guarded-stream.ts'
  * wrong command line, 70 for a bug; `run` has the command's own, and 125 for ours. Never rejects.
  */
 export async function runCli(argv: readonly string[], outer: CliContext): Promise<number> {
-  const context: CliContext = { ...outer, stdout: guardedStream(outer.stdout, 'stdout'), stderr: guardedStream(outer.stderr, 'stderr') }
+  const context: CliContext = {
+    ...outer,
+    sandboxes: async () => (await import('./named-errors.ts')).withNamedErrors(await outer.sandboxes()),
+    stdout: guardedStream(outer.stdout, 'stdout'),
+    stderr: guardedStream(outer.stderr, 'stderr'),
+  }
   try {
     const found = await findCommand(argv)
     if (found === undefined) return await withoutCommand(argv, context)
