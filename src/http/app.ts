@@ -39,8 +39,11 @@ export interface HttpApp {
 const MAX_SOCKET_MESSAGE_BYTES = 4 * 1024 ** 2
 /** Far more than the one frame that is ever waiting, so that nothing is dropped. */
 const SOCKET_BACKPRESSURE_BYTES = 16 * 1024 ** 2
-/** Seconds without an answer to a ping after which a WebSocket's client is taken for dead. */
-const SOCKET_IDLE_SECONDS = 120
+/**
+ * Seconds without an answer to a ping after which a WebSocket's client is taken for dead: the most there can be, because a client whose reader
+ * pauses (`exec … | less`) answers no pings either.
+ */
+const SOCKET_IDLE_SECONDS = 960
 
 const NOWHERE = 'http://localhost/'
 
