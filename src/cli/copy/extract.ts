@@ -53,6 +53,7 @@ export async function extract(bytes: AsyncIterable<Uint8Array>, options: Extract
   const target = new Target(options)
   const decoder = createTarDecoder({ strict: true })
   const feeding = feed(bytes, decoder.writable, options.signal)
+  feeding.catch((error: unknown) => ignore(error, 'the decoder fails with the same error, and is read to its end'))
   const reader = decoder.readable.getReader()
   try {
     for (;;) {
@@ -65,8 +66,6 @@ export async function extract(bytes: AsyncIterable<Uint8Array>, options: Extract
     return target.done
   } catch (error) {
     await reader.cancel(error).catch((second: unknown) => ignore(second, 'the first failure is told'))
-    // A source that fails fails the decoder with the same error.
-    feeding.catch((second: unknown) => ignore(second, 'the first failure is told'))
     throw failureOf(options.signal.aborted ? options.signal.reason : error)
   } finally {
     target.close()
