@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { DaemonStatus } from '../contract/daemon.ts'
+import type { DetachedCommand, SandboxInfo } from '../contract/sandboxes.ts'
 import { runCli } from './app.ts'
 import { candidates } from './completion.ts'
 import { COMPLETION_SCRIPTS } from './completion-scripts.ts'
@@ -51,6 +53,39 @@ describe('candidates', () => {
     expect(await words('completions', 'bash', '')).toEqual([])
     expect(await words('help', 'ru')).toEqual(['run'])
     expect(await words('nothing', '')).toEqual([])
+  })
+
+  describe('names of what exists', () => {
+    const info = (name: string, status: string) => ({ name, status }) as SandboxInfo
+    const command = { id: 'abc', status: 'running', command: ['sleep', '5'] } as unknown as DetachedCommand
+    const sandboxes = { list: async () => [info('dev', 'running'), info('old', 'stopped')], execList: async () => [command] }
+    const running: DaemonStatus = { running: true, version: '1.2.3', log: '' }
+    const ask = async (status: () => Promise<DaemonStatus>, ...typed: readonly string[]): Promise<string> =>
+      candidates(typed, recordingContext({}, { sandboxes, daemon: { status } }).context)
+
+    test('are offered where a sandbox, a command or a side of a copy is meant', async () => {
+      const status = async () => running
+      for (const words of [
+        ['exec', ''],
+        ['attach', ''],
+        ['sb', 'rm', 'x', ''],
+        ['sandbox', 'exec-logs', ''],
+        ['stats', ''],
+      ]) {
+        expect(await ask(status, ...words)).toBe('dev\trunning\nold\tstopped\n')
+      }
+      expect(await ask(status, 'sandbox', 'exec-kill', 'dev', '')).toBe('abc\trunning: sleep 5\n')
+      expect(await ask(status, 'sandbox', 'cp', 'd')).toBe('dev:\trunning\n:files\n')
+      expect(await ask(status, 'exec', 'dev', '')).toBe(':command\n')
+      expect(await ask(status, 'exec', 'dev', '--js')).toBe('--json\tPrint one object: exit_code, ended, duration_ms, stdout, stderr\n')
+    })
+
+    test('are not when no daemon runs, an older one does, or it does not answer', async () => {
+      expect(await ask(async () => ({ running: false, log: '' }), 'exec', '')).toBe('')
+      expect(await ask(async () => ({ ...running, version: '1.0.0' }), 'exec', '')).toBe('')
+      expect(await ask(async () => Promise.reject(new Error('no')), 'exec', '')).toBe('')
+      expect(await ask(() => new Promise<DaemonStatus>(() => undefined), 'exec', '')).toBe('')
+    })
   })
 
   test('a failure behind them is silent', async () => {

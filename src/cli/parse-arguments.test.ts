@@ -129,3 +129,56 @@ describe('asking for JSON is noticed on a command line that does not parse', () 
     test(`${of.positionals.kind}: ${argv.join(' ')}`, () => expect(asksForJson(of, argv)).toBe(expected))
   }
 })
+
+describe('a command whose program stands behind a name', () => {
+  const named: CommandSpec = {
+    ...spec,
+    positionals: { kind: 'command', summary: 'Program', first: { label: 'NAME', summary: 'Where' } },
+  }
+  const table: readonly (readonly [readonly string[], readonly string[], boolean])[] = [
+    [['dev', 'ls', '--fast'], ['dev', 'ls', '--fast'], false],
+    [['dev', '--fast', 'ls', '-f'], ['dev', 'ls', '-f'], true],
+    [['-f', 'dev', '--', '--fast'], ['dev', '--fast'], true],
+    [['--', 'dev', '-f'], ['dev', '-f'], false],
+    [['dev', '--', 'ls', '--', '-f'], ['dev', 'ls', '--', '-f'], false],
+    [['dev', '-s', '3', 'ls'], ['dev', 'ls'], false],
+  ]
+  test.each(table)('%j gives %j', (argv, positionals, fast) => {
+    const args = parseArguments(named, argv)
+    expect([args.positionals, args.has('fast')]).toEqual([positionals, fast])
+  })
+
+  test('asks for JSON only before the program begins', () => {
+    for (const argv of [['dev', '--json', 'ls'], ['--json'], ['dev', '-s', '1', '--json', '--bogus']])
+      expect(asksForJson(named, argv)).toBe(true)
+    for (const argv of [
+      ['dev', 'ls', '--json'],
+      ['dev', '--', '--json'],
+      ['dev', '-s', '--', '--json'],
+    ])
+      expect(asksForJson(named, argv)).toBe(false)
+  })
+})
+
+describe('a flag whose value may be left out', () => {
+  const optional: CommandSpec = {
+    ...spec,
+    flags: [...spec.flags, { name: 'project', short: 'p', value: { label: 'NAME', optional: true }, summary: 'Project' }],
+  }
+  const table: readonly (readonly [readonly string[], string | undefined])[] = [
+    [['--project'], undefined],
+    [['--project', '--fast'], undefined],
+    [['--project', '--', 'x'], undefined],
+    [['-p', 'shop'], 'shop'],
+    [['--project=shop'], 'shop'],
+    [['-fp'], undefined],
+  ]
+  test.each(table)('%j gives %p', (argv, value) => {
+    const args = parseArguments(optional, argv)
+    expect([args.has('project'), args.value('project')]).toEqual([true, value])
+  })
+
+  test('must not be empty when it is written', () => {
+    expect(failure(optional, ['--project='])).toContain('--project needs a value (NAME), but it is empty')
+  })
+})
