@@ -162,7 +162,7 @@ func TestACanceledCommandEndsThoughNobodyReadsItsOutput(t *testing.T) {
 
 func TestALostConnectionEndsNoCommand(t *testing.T) {
 	h := serving(t)
-	r := h.start(shell(`sleep 1000`))
+	r := h.start(shell(`exec sleep 1000`))
 	h.Close()
 	other := serving(t)
 	other.run(shell("true")).exited(t, 0)

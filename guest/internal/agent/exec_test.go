@@ -184,13 +184,14 @@ func TestAMistakeInOneOperationDoesNotEndTheAgent(t *testing.T) {
 
 func TestSignalsOfTheHostReachTheWholeGroup(t *testing.T) {
 	h := serving(t)
-	r := h.start(shell(`trap 'echo got; kill %1; exit 5' USR1; sleep 1000 & echo ready; wait`))
+	r := h.start(shell(`trap 'wait; exit 5' USR1; (trap 'echo the child too; exit' USR1; echo ready; while :; do sleep 0.01; done) & wait`))
 	r.until("ready")
 	if err := r.Event(object{"event": "signal", "signal": int(syscall.SIGUSR1)}); err != nil {
 		t.Fatal(err)
 	}
-	// The sleeping child does not know the signal and ends, then the shell's trap runs.
-	r.finish().exited(t, 5)
+	if o := r.finish().exited(t, 5); o.stdout != "the child too\n" {
+		t.Errorf("%q", o.stdout)
+	}
 	// Not through a shell, which may drop a signal on its way to becoming this.
 	r = h.start(shell("", object{"argv": []string{"sleep", "1000"}}))
 	for _, event := range []object{{"event": "signal"}, {"event": "signal", "signal": 65}, {"event": "signal", "signal": -9}, {"event": "resize", "cols": 1, "rows": 1}, {"event": "what"}} {

@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -54,8 +55,30 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	code := m.Run()
+	if left := leftRunning(); len(left) > 0 {
+		fmt.Printf("FAIL: left running: %q\n", left)
+		code = 1
+	}
 	_ = os.RemoveAll(folder)
 	os.Exit(code)
+}
+
+// leftRunning ends what the tests left running and tells its command lines.
+func leftRunning() [][]string {
+	var left [][]string
+	a, err := inProcess()
+	if err != nil {
+		return nil
+	}
+	a.reaper.awaitNone(time.Second)
+	eachProcess(func(pid int) bool {
+		if p, lives := look(pid); lives && p.state != "Z" && a.isOurs(p) {
+			left = append(left, commandLine(pid))
+		}
+		return true
+	})
+	a.killAll()
+	return left
 }
 
 // inProcess is one agent for all tests of this process, which has one table of children.
@@ -332,8 +355,9 @@ func startProgram(t testing.TB, orders string, as isolation) *program {
 	}
 	p.host = connect(t, ours)
 	t.Cleanup(func() {
+		// It ends what it started, and then itself.
 		_ = controlWrite.Close()
-		_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		eventually(t, "the program ends", func() bool { return !lives(p.pid) })
 	})
 	return p
 }
