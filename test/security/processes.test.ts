@@ -46,6 +46,23 @@ return sorted(set([
   },
   {
     id: 'S8',
+    title: 'nobody takes process 1, or a neighbour, its limits; their own they may lower',
+    code: `
+neighbour = subprocess.Popen(["sleep", "60"])
+refused = sorted(set(
+    errno_of(resource.prlimit, pid, kind, (0, 0))
+    for pid in [1, neighbour.pid, *map(int, os.listdir("/proc/1/task"))]
+    for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)
+))
+neighbour.kill()
+neighbour.wait()
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+return refused, resource.prlimit(1, resource.RLIMIT_NOFILE)[0] > 0
+`,
+    expected: "(['EPERM'], True)",
+  },
+  {
+    id: 'S8',
     title: '/proc/1 gives no root, memory, descriptor, environment, folder or program away',
     code: `
 return sorted(set([

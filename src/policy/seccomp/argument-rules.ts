@@ -23,6 +23,24 @@ export const CLONE: ArgumentRule = {
   otherwise: EPERM,
 }
 
+/**
+ * Limits of the caller itself, and asking for those of others. The kernel asks only for the same user, so that any command could take
+ * process 1 its files and its processor time, and with them every later command of the sandbox.
+ */
+export const PRLIMIT: ArgumentRule = {
+  clauses: [
+    { when: [{ arg: 0, in: [0] }], verdict: ALLOW },
+    {
+      when: [
+        { arg: 2, in: [0] },
+        { arg: 2, word: 'high', in: [0] },
+      ],
+      verdict: ALLOW,
+    },
+  ],
+  otherwise: EPERM,
+}
+
 const TIOCSTI = 0x5412
 const TIOCLINUX = 0x541c
 const TIOCCONS = 0x541d

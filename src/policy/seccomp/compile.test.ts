@@ -105,6 +105,14 @@ describe.each(COMBINATIONS)('profile $profile on $arch', ({ profile, arch }) => 
     }
   })
 
+  test('lets a process set limits of its own, and only look at those of others', () => {
+    const [limits, high] = [0x7f0000001000n, 1n << 32n]
+    expect([0n, high].map((pid) => run(numberOf('prlimit64'), pid, 7n, limits))).toEqual([ALLOW, ALLOW])
+    expect([1n, 4242n].map((pid) => run(numberOf('prlimit64'), pid, 7n, 0n, limits))).toEqual([ALLOW, ALLOW])
+    // Either half of the address alone makes it one.
+    for (const address of [limits, high, 8n]) expect(run(numberOf('prlimit64'), 1n, 7n, address)).toBe(EPERM)
+  })
+
   test('allows clone for threads and processes, and refuses it with any namespace flag', () => {
     const thread = 0x3d0f00n
     const process = 0x1200011n

@@ -51,7 +51,7 @@ const WAITING = `
 const PROCESSES = `
   alarm arch_prctl capget capset execve execveat exit exit_group fork get_robust_list getcpu getegid geteuid getgid
   getgroups getitimer getpgid getpgrp getpid getppid getpriority getresgid getresuid getrlimit getrusage getsid gettid
-  getuid ioprio_get ioprio_set kill membarrier pause pidfd_open pidfd_send_signal prctl prlimit64 restart_syscall rseq
+  getuid ioprio_get ioprio_set kill membarrier pause pidfd_open pidfd_send_signal prctl restart_syscall rseq
   rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo
   sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler
   sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield set_robust_list
@@ -99,7 +99,7 @@ const modes = {
   mknod: rules.MKNOD,
   mknodat: rules.MKNODAT,
 }
-const inspected = { ...modes, clone: rules.CLONE, ioctl: rules.IOCTL, socketpair: rules.SOCKET_UNIX }
+const inspected = { ...modes, clone: rules.CLONE, ioctl: rules.IOCTL, prlimit64: rules.PRLIMIT, socketpair: rules.SOCKET_UNIX }
 const networked = { ...inspected, socket: rules.SOCKET, personality: rules.PERSONALITY }
 
 /**
