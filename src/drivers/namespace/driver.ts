@@ -26,6 +26,10 @@ interface Begun extends PrologueFacts {
 /** Changed files beyond this number are reported as this number. */
 const MOST_CHANGES = 10_000
 
+/** How often a group is tried that is still emptying, and how long between two tries, in ms. */
+const RELEASE_TRIES = 25
+const RELEASE_PAUSE_MS = 2
+
 /** Sandboxes made of Linux namespaces: no daemon, no root, no image needed. */
 export class NamespaceDriver implements Driver {
   readonly name = 'namespace'
@@ -95,7 +99,7 @@ export class NamespaceDriver implements Driver {
       return this.#outcome(run, spec, folder, group)
     } finally {
       if (!sent) await begun.launcher.discard()
-      const released = group?.release() ?? true
+      const released = group === undefined || (await releaseSoon(group))
       if (folder !== undefined && released) removeRunFolder(folder.path)
     }
   }
@@ -165,4 +169,13 @@ export class NamespaceDriver implements Driver {
       return undefined
     }
   }
+}
+
+/** The kernel takes a process out of its group a moment after its end was reported. False: not soon enough; a later run removes it. */
+async function releaseSoon(group: RunCgroup): Promise<boolean> {
+  for (let left = RELEASE_TRIES; left > 0; left--) {
+    if (group.release()) return true
+    await Bun.sleep(RELEASE_PAUSE_MS)
+  }
+  return group.release()
 }

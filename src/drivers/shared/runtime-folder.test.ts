@@ -47,7 +47,10 @@ describe('the runtime folder of a sandbox', () => {
   })
 
   test('is found no more once it is removed', () => {
-    removeRuntimeFolder(claimRuntimeFolder(runtime, owner('a')))
+    const path = claimRuntimeFolder(runtime, owner('a'))
+    removeRuntimeFolder(path, owner('b'))
+    expect(existsSync(path)).toBe(true)
+    for (let i = 0; i < 2; i++) removeRuntimeFolder(path, owner('a'))
     expect(findRuntimeFolder(runtime, owner('a'))).toBeUndefined()
     expect(runtimeOwners(runtime)).toEqual([])
     expect(runtimeOwners(join(base, 'never'))).toEqual([])

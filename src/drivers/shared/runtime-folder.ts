@@ -45,7 +45,7 @@ function claim(path: string, owner: RuntimeOwner): boolean {
     if (!info.isDirectory() || info.uid !== process.getuid?.() || (info.mode & 0o777) !== 0o700) return false
     const there = readOwner(path)
     // Without a mark: somebody was interrupted here before anything came of it.
-    if (there !== undefined) return there.sandbox === owner.sandbox && there.folder === owner.folder
+    if (there !== undefined) return isOwner(there, owner)
   }
   writeFileSync(join(path, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 })
   return true
@@ -55,8 +55,7 @@ function claim(path: string, owner: RuntimeOwner): boolean {
 export function findRuntimeFolder(runtimeDir: string, owner: RuntimeOwner): string | undefined {
   for (let number = 0; number < MOST_TRIES; number++) {
     const path = join(runtimeDir, nameOf(owner, number))
-    const there = readOwner(path)
-    if (there?.sandbox === owner.sandbox && there.folder === owner.folder) return path
+    if (isOwner(readOwner(path), owner)) return path
   }
   return undefined
 }
@@ -87,7 +86,13 @@ export function dropAbandoned(runtimeDir: string): void {
   }
 }
 
-export const removeRuntimeFolder = (path: string): void => rmSync(path, { recursive: true, force: true })
+/** Removes the folder of a sandbox, unless it is somebody else's by now. */
+export function removeRuntimeFolder(path: string, owner: RuntimeOwner): void {
+  if (isOwner(readOwner(path), owner)) rmSync(path, { recursive: true, force: true })
+}
+
+const isOwner = (there: RuntimeOwner | undefined, owner: RuntimeOwner): boolean =>
+  there?.sandbox === owner.sandbox && there.folder === owner.folder
 
 function nameOf({ sandbox, folder }: RuntimeOwner, number: number): string {
   return new Bun.CryptoHasher('sha256').update(`${folder}/${sandbox}/${number}`).digest('hex').slice(0, 8)

@@ -49,6 +49,8 @@ export interface IsolationStart {
   readonly spec: SandboxSpec
   readonly folder: SandboxFolder
   readonly owner: Owner
+  /** To be called before groups are made: should we die before we are done, they can be found. */
+  readonly intend: (groups: unknown) => void
 }
 
 /** What has been made for a start, and how the sandbox is to be started. */
@@ -62,7 +64,7 @@ export interface BegunIsolation {
 /** What a driver does with its control groups. */
 export interface GroupVerbs {
   /** Ends what is left in the groups and removes them, also those that only the id tells of. Resolves also when there are none. */
-  readonly release: (id: string, groups: unknown) => Promise<void>
+  readonly release: (id: string, groups: readonly unknown[]) => Promise<void>
   /** Ids of sandboxes that have groups. */
   readonly ids: () => string[]
   readonly usage: (groups: unknown) => SandboxUsage
@@ -72,6 +74,8 @@ export interface GroupVerbs {
 
 /** Of `state`. */
 const HANDLE_VERSION = 1
+/** Who runs a sandbox that is only about to be started. */
+const NOBODY = { pid: 0, start_time: '0', boot_id: '' } as const
 /** How often a folder is tried to be removed while processes that were killed still end. */
 const REMOVE_TRIES = 40
 const REMOVE_PAUSE_MS = 50
@@ -232,8 +236,9 @@ export class SandboxKeeper implements SandboxVerbs {
   async #run(handle: SandboxHandle, spec: SandboxSpec, folder: SandboxFolder, signal: AbortSignal): Promise<SandboxHandle> {
     const { runtimeDir, helperPath, version, restart } = this.#options
     const owner = this.#ownerFor(handle)
-    const begun = await this.#isolation.begin({ spec, folder, owner })
     const runtime = claimRuntimeFolder(runtimeDir, { sandbox: handle.id, folder: folder.path })
+    const intend = (groups: unknown): void => writeLive(folder, { ...NOBODY, runtime_dir: runtime, ready: false, groups })
+    const begun = await this.#isolation.begin({ spec, folder, owner, intend })
     const orders: ShimOrders = {
       runtime_dir: runtime,
       log_dir: folder.log,
@@ -265,9 +270,15 @@ export class SandboxKeeper implements SandboxVerbs {
     const folder = this.#folder(handle.id)
     const known = [readLive(folder), stateOf(handle).live].filter((live) => live !== undefined)
     for (const live of known) await endShim(helperPath, live, graceMs, version)
-    await this.#isolation.limits.release(handle.id, known[0]?.groups)
-    const runtime = findRuntimeFolder(runtimeDir, { sandbox: handle.id, folder: folder.path })
-    if (runtime !== undefined) removeRuntimeFolder(runtime)
+    await this.#isolation.limits.release(
+      handle.id,
+      known.flatMap(({ groups }) => groups ?? []),
+    )
+    const owner = { sandbox: handle.id, folder: folder.path }
+    // Who started it may have had another runtime folder.
+    for (const { runtime_dir } of known) removeRuntimeFolder(runtime_dir, owner)
+    const runtime = findRuntimeFolder(runtimeDir, owner)
+    if (runtime !== undefined) removeRuntimeFolder(runtime, owner)
     // Last: until here it tells what there is to end.
     removeLive(folder)
   }

@@ -31,22 +31,24 @@ export class SandboxGroups implements GroupVerbs {
     this.#prefix = `keep.${new Bun.CryptoHasher('sha256').update(dataDir).digest('hex').slice(0, 8)}.`
   }
 
-  /** Undefined where we may make none; then limits hold for each process. */
-  create(id: string, permissions: Permissions): { readonly group: RunCgroup; readonly saved: SavedGroups } | undefined {
+  /** The groups that a sandbox would get now; undefined when there is no place for any. */
+  plan(id: string): SavedGroups | undefined {
     const roots = this.#finder.roots()
-    if (roots === undefined) return undefined
-    const name = this.#prefix + id
+    return roots === undefined ? undefined : { roots, name: this.#prefix + id }
+  }
+
+  /** Undefined where we may make none; then limits hold for each process. */
+  create({ roots, name }: SavedGroups, permissions: Permissions): RunCgroup | undefined {
     try {
-      return { group: RunCgroup.create(roots, name, permissions, 'stays'), saved: { roots, name } }
+      return RunCgroup.create(roots, name, permissions, 'stays')
     } catch (error) {
       if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EBUSY', 'ENOENT')) throw error
       return undefined
     }
   }
 
-  readonly release = async (id: string, groups: unknown): Promise<void> => {
-    const saved = groups as SavedGroups | undefined
-    const roots = [saved?.roots, this.#finder.roots()].filter((root) => root !== undefined)
+  readonly release = async (id: string, groups: readonly unknown[]): Promise<void> => {
+    const roots = [...(groups as readonly SavedGroups[]), this.plan(id)].filter((saved) => saved !== undefined).map((saved) => saved.roots)
     const deadline = performance.now() + RELEASE_LIMIT_MS
     while (!roots.map((root) => releaseCrashed(root, this.#prefix + id)).every(Boolean)) {
       if (performance.now() > deadline) {

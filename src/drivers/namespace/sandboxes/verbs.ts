@@ -48,7 +48,10 @@ interface Tools {
   readonly version: string
 }
 
-async function begin({ spec, folder, owner }: IsolationStart, { options, machine, groups, version }: Tools): Promise<BegunIsolation> {
+async function begin(
+  { spec, folder, owner, intend }: IsolationStart,
+  { options, machine, groups, version }: Tools,
+): Promise<BegunIsolation> {
   const { helperPath, home } = options
   const { permissions } = spec
   const bwrapPath = machine.requireBubblewrap()
@@ -57,7 +60,9 @@ async function begin({ spec, folder, owner }: IsolationStart, { options, machine
   const asRoot = machine.asRoot()
   machine.beforeLaunch()
   const dropTo = asRoot ? owner : undefined
-  const made = groups.create(spec.id, permissions)
+  const planned = groups.plan(spec.id)
+  if (planned !== undefined) intend(planned)
+  const group = planned === undefined ? undefined : groups.create(planned, permissions)
   const prologue = launchPrologue({
     stage,
     helperPath,
@@ -72,12 +77,12 @@ async function begin({ spec, folder, owner }: IsolationStart, { options, machine
     orders: {
       mode: asRoot ? 'launch-as-root' : 'launch-as-user',
       prologue,
-      plan: sandboxPlan({ spec, folder, dropTo, cgroup: made?.group, home, bwrapPath, seccomp, version }),
+      plan: sandboxPlan({ spec, folder, dropTo, cgroup: group, home, bwrapPath, seccomp, version }),
     },
-    ...(made === undefined ? {} : { groups: made.saved }),
+    ...(group === undefined ? {} : { groups: planned }),
     settle: (lines) => {
-      const grouped = made !== undefined && !lines.some((line) => line.ungrouped === true)
-      return { ...(grouped ? { groups: made.saved } : {}), notices: limitNotices(lines, made?.group) }
+      const grouped = group !== undefined && !lines.some((line) => line.ungrouped === true)
+      return { ...(grouped ? { groups: planned } : {}), notices: limitNotices(lines, group) }
     },
   }
 }
