@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { bootId, isSameProcess, parseStartTime, startTimeOf } from './process-identity.ts'
+import { bootId, isRunningProcess, isSameProcess, parseStartTime, startTimeOf } from './process-identity.ts'
 
 const fieldsAfterName = (start: string) => ['S', ...Array.from({ length: 18 }, (_, i) => String(i)), start, '99', '98'].join(' ')
 
@@ -22,6 +22,22 @@ describe('the identity of a process', () => {
     child.kill('SIGKILL')
     await child.exited
     expect(isSameProcess(child.pid, start!)).toBe(false)
+  })
+
+  test('a process that ended and was not waited for is itself, but runs no more', async () => {
+    // The shell becomes a program that waits for nobody.
+    const parent = Bun.spawn(['sh', '-c', 'sleep 0.01 & echo $!; exec sleep 100'], { stdout: 'pipe' })
+    try {
+      const { value } = await parent.stdout.getReader().read()
+      const pid = Number(new TextDecoder().decode(value))
+      const start = startTimeOf(pid)!
+      const deadline = performance.now() + 10_000
+      while (isRunningProcess(pid, start) && performance.now() < deadline) await Bun.sleep(5)
+      expect([isRunningProcess(pid, start), isSameProcess(pid, start)]).toEqual([false, true])
+    } finally {
+      parent.kill('SIGKILL')
+    }
+    expect(isRunningProcess(process.pid, startTimeOf(process.pid)!)).toBe(true)
   })
 
   test('no process has the pids 0, -1 or a fraction', () => {

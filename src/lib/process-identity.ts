@@ -21,6 +21,12 @@ export function isSameProcess(pid: number, startTime: string): boolean {
   return startTimeOf(pid) === startTime
 }
 
+/** The same, of a process that still runs: one that only waits for its parent to take note of its end does not. */
+export function isRunningProcess(pid: number, startTime: string): boolean {
+  const stat = readProc(`/proc/${pid}/stat`)
+  return stat !== undefined && parseStartTime(stat) === startTime && !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+}
+
 /** The random id of this boot of the kernel; undefined where there is no `/proc`. */
 export function bootId(): string | undefined {
   return readProc('/proc/sys/kernel/random/boot_id')?.trim()

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import pkg from '../../../package.json' with { type: 'json' }
 import { AppError } from '../../contract/errors.ts'
+import { ignore } from '../../lib/ignore.ts'
 import type { Paths } from '../paths.ts'
 import { buildOf, daemonFiles, type DaemonIdentity } from './daemon-files.ts'
 import { type DaemonLink, findDaemon, stopDaemon } from './find.ts'
@@ -22,9 +23,10 @@ export interface ConnectOptions {
 export async function connectDaemon(options: ConnectOptions): Promise<DaemonLink> {
   const { paths } = options
   const found = findDaemon(paths)
-  if (found !== undefined && !isOlder(found.identity, options.execPath)) return found
+  const older = found !== undefined && isOlder(found.identity, options.execPath)
+  if (found !== undefined && !older && (await listens(found))) return found
   const stays = options.stays ?? found?.identity.stays ?? false
-  if (found !== undefined) {
+  if (found !== undefined && older) {
     if (found.identity.url !== undefined) return found
     await stopDaemon(found, daemonFiles(paths.dataDir))
   }
@@ -32,6 +34,18 @@ export async function connectDaemon(options: ConnectOptions): Promise<DaemonLink
   const link = findDaemon(paths)
   if (link === undefined) throw new AppError('daemon_unreachable', `the daemon started and went away; see ${paths.dataDir}/logs/daemon.log`)
   return link
+}
+
+/** False for a daemon that has just been killed: its files are there, and for a moment its process too. */
+async function listens({ address }: DaemonLink): Promise<boolean> {
+  try {
+    const probe = await Bun.connect({ unix: address.socket, socket: { data: () => undefined } })
+    probe.terminate()
+    return true
+  } catch (error) {
+    ignore(error, 'the answer is no')
+    return false
+  }
 }
 
 /** A daemon of an older version, or of another build of the same: whoever builds again wants the new one. A newer one is left alone. */

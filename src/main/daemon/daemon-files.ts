@@ -1,6 +1,6 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { bootId, isSameProcess, startTimeOf } from '../../lib/process-identity.ts'
+import { bootId, isRunningProcess, startTimeOf } from '../../lib/process-identity.ts'
 import { ignore } from '../../lib/ignore.ts'
 
 /**
@@ -66,7 +66,7 @@ export function writeIdentity(files: DaemonFiles, identity: DaemonIdentity): voi
 export function readIdentity(files: DaemonFiles): DaemonIdentity | undefined {
   try {
     const identity = JSON.parse(readFileSync(files.identity, 'utf8')) as DaemonIdentity
-    return identity.boot_id === (bootId() ?? '') && isSameProcess(identity.pid, identity.start_time) ? identity : undefined
+    return identity.boot_id === (bootId() ?? '') && isRunningProcess(identity.pid, identity.start_time) ? identity : undefined
   } catch (error) {
     ignore(error, 'no daemon has written who it is')
     return undefined
