@@ -28,6 +28,8 @@ export async function rootHelp(context: CliContext): Promise<string> {
   page.examples([
     { command: `agentkernel run python3 -c "print('Hello from sandbox!')"`, note: 'Run a line of Python' },
     { command: 'agentkernel run -p restrictive python3 -V', note: 'Run something you do not trust' },
+    { command: 'agentkernel sandbox create dev --dir .', note: 'Make a sandbox that stays, with a copy of this project' },
+    { command: 'agentkernel exec dev npm test', note: 'Run something in it' },
     { command: 'agentkernel doctor', note: 'See what works on this machine' },
   ])
   page.heading('Arriving later')

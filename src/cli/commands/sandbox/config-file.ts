@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { AppError } from '../../../contract/errors.ts'
-import { uncanceled } from '../../caller.ts'
+import { CALLER, uncanceled } from '../../caller.ts'
 import type { Command, CommandSpec } from '../../command.ts'
 import { JSON_FLAG } from '../../command.ts'
 import { usageError } from '../../parse-arguments.ts'
@@ -65,7 +65,7 @@ export const importConfig: Command = {
       ...defined('backend', withoutNul(spec, '--backend', args.value('backend'))),
       config: readConfig(spec, file, context.cwd),
     }
-    const info = await (await context.sandboxes()).importConfig(input, uncanceled())
+    const info = await (await context.sandboxes()).importConfig(input, { caller: CALLER }, uncanceled())
     writeWarnings(info, context)
     if (args.has('json')) context.stdout.write(`${printableJson(info, 2)}\n`)
     else context.stdout.write(`Created sandbox ${info.name} (stopped); start it with \`agentkernel sandbox start ${info.name}\`\n`)
