@@ -149,6 +149,22 @@ describe('on a terminal', () => {
     }
   })
 
+  test('clean asks, and an answer other than yes removes nothing', async () => {
+    await user.out(['sandbox', 'create', 'idle', '--no-start'])
+    for (const [answer, code] of [
+      ['n\r', 1],
+      ['\r', 1],
+      ['y\r', 0],
+    ] as const) {
+      const session = terminal('sandbox', 'clean')
+      await session.until('This removes sandbox idle. Go on? [y/N] ')
+      session.write(answer)
+      expect(await session.ended()).toBe(code)
+      session.close()
+    }
+    expect(await user.json(['sandbox', 'list'])).toEqual([expect.objectContaining({ name: 'box' })])
+  })
+
   test('attach opens a shell, and its recording plays again', async () => {
     const session = terminal('attach', 'box', '-e', 'PS1=sh> ', '--record', 'casts/')
     await session.until(/[$#>] $/)

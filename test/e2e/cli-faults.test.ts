@@ -63,7 +63,8 @@ describe('exec', () => {
 describe('at once', () => {
   test('one of several that make the same sandbox wins', async () => {
     const results = await Promise.all([1, 2, 3, 4].map(() => user.ak(['sandbox', 'create', 'same', '--no-start'])))
-    expect(results.map(({ code }) => code).toSorted()).toEqual([0, 1, 1, 1])
+    expect(results.filter(({ code }) => code === 0)).toHaveLength(1)
+    expect(results.filter(({ stderr }) => stderr.includes('exists already'))).toHaveLength(3)
     await user.out(['sb', 'rm', 'same'])
   })
 

@@ -14,10 +14,10 @@ import {
 } from 'node:fs'
 import type { ParsedTarEntry, TarHeader } from 'modern-tar'
 import { createTarDecoder } from 'modern-tar'
-import { AppError, isAppError } from '../../contract/errors.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
 import { quoted } from '../printable.ts'
+import { failureOf, inTheWay, refused } from './copy-errors.ts'
 import { FolderBelow, openFolder } from './folder-below.ts'
 
 /** Longest name in an archive, in bytes: what a path may have. */
@@ -271,29 +271,6 @@ function tryUnlink(place: string): void {
   } catch (error) {
     ignore(error, 'it is gone already')
   }
-}
-
-function inTheWay(shown: string, cause: unknown): AppError {
-  return new AppError('file_exists', `a folder is in the way of ${quoted(shown)}.`, { cause })
-}
-
-function refused(name: string, reason: string): AppError {
-  return new AppError('path_forbidden', `${quoted(name)} in what the sandbox sent is refused: ${reason}; what came before it is copied.`, {
-    fix: 'Look at what the sandbox holds there, and copy parts of it.',
-  })
-}
-
-function failureOf(error: unknown): unknown {
-  if (isAppError(error)) return error
-  if (isErrno(error, 'ENOSPC', 'EDQUOT'))
-    return new AppError('disk_full', 'the disk is full; what was copied so far stays.', { cause: error })
-  if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENAMETOOLONG', 'EINVAL', 'EIO', 'ENOENT')) {
-    return new AppError('output_failed', 'a file cannot be written.', { cause: error, fix: 'Copy to a folder that you may write to.' })
-  }
-  if (error instanceof Error && /^(tar|invalid tar|unsupported|unexpected)/i.test(error.message)) {
-    return new AppError('output_failed', 'what came is no whole tar archive.', { cause: error, fix: 'Try again.' })
-  }
-  return error
 }
 
 function writeAll(fd: number, bytes: Uint8Array): Promise<void> {

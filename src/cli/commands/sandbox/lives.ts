@@ -1,11 +1,12 @@
-import { isAppError } from '../../../contract/errors.ts'
+import { AppError, isAppError } from '../../../contract/errors.ts'
 import type { SandboxOperations } from '../../../contract/sandbox-operations.ts'
 import type { SandboxInfo } from '../../../contract/sandboxes.ts'
 import { uncanceled } from '../../caller.ts'
-import type { Command } from '../../command.ts'
+import type { Command, FlagSpec } from '../../command.ts'
 import { JSON_FLAG } from '../../command.ts'
 import { usageError } from '../../parse-arguments.ts'
-import { printable, printableJson } from '../../printable.ts'
+import type { ParsedArguments } from '../../parse-arguments.ts'
+import { printable, printableJson, quoted } from '../../printable.ts'
 import { withProgress } from '../../progress.ts'
 import { renderError } from '../../render-error.ts'
 import { checkedName, nameOf, ONE_NAME } from './named.ts'
@@ -13,18 +14,19 @@ import { writeWarnings } from './show.ts'
 
 /** A command that changes the state of one sandbox. */
 function change(
-  facts: Pick<Command['spec'], 'name' | 'summary' | 'description' | 'examples'>,
+  facts: Pick<Command['spec'], 'name' | 'summary' | 'description' | 'examples'> & { readonly flags?: readonly FlagSpec[] },
   words: { readonly doing: string; readonly done: string },
-  work: (sandboxes: SandboxOperations, name: string) => Promise<SandboxInfo>,
+  work: (sandboxes: SandboxOperations, name: string, args: ParsedArguments) => Promise<SandboxInfo>,
 ): Command {
-  const spec = { ...facts, usage: [`${facts.name} [flags] NAME`], positionals: ONE_NAME, flags: [JSON_FLAG] }
+  const flags = [...(facts.flags ?? []), JSON_FLAG]
+  const spec = { ...facts, usage: [`${facts.name} [flags] NAME`], positionals: ONE_NAME, flags }
   return {
     spec,
     family: 'plain',
     async execute(args, context) {
       const name = nameOf(spec, args)
       const sandboxes = await context.sandboxes()
-      const info = await withProgress(`${words.doing} ${name}`, context, () => work(sandboxes, name))
+      const info = await withProgress(`${words.doing} ${name}`, context, () => work(sandboxes, name, args))
       writeWarnings(info, context)
       context.stdout.write(args.has('json') ? `${printableJson(info, 2)}\n` : `${words.done} ${name}\n`)
       return 0
@@ -36,14 +38,29 @@ export const start = change(
   {
     name: 'sandbox start',
     summary: 'Start a sandbox',
-    description: 'Its files are as they were when it stopped. Starting one that runs already is a success.',
+    description:
+      'Its files are as they were when it stopped. Starting one that runs already is a success. A sandbox stays with the ' +
+      'backend it was made with; --backend only makes sure of it.',
+    flags: [
+      { name: 'backend', short: 'B', value: { label: 'NAME', complete: 'backend' }, summary: 'Start it only if it is of this backend' },
+    ],
     examples: [
       { command: 'agentkernel sandbox start dev', note: 'Go on with a stopped sandbox' },
       { command: 'agentkernel sandbox start dev --json', note: 'The same for a script' },
     ],
   },
   { doing: 'Starting', done: 'Started' },
-  (sandboxes, name) => sandboxes.start(name, uncanceled()),
+  async (sandboxes, name, args) => {
+    const wanted = args.value('backend')
+    if (wanted !== undefined) {
+      const { backend } = await sandboxes.get(name)
+      if (backend !== wanted) {
+        const fix = 'Leave --backend out, or make another sandbox with that backend.'
+        throw new AppError('invalid_argument', `sandbox ${quoted(name)} was made with ${quoted(backend)}, not ${quoted(wanted)}.`, { fix })
+      }
+    }
+    return sandboxes.start(name, uncanceled())
+  },
 )
 
 export const stop = change(

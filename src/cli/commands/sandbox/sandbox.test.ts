@@ -168,6 +168,15 @@ describe('errors about a sandbox', () => {
   })
 })
 
+test('start --backend makes sure of the backend, and changes none', async () => {
+  const sandboxes = { get: async () => INFO, start: async () => INFO }
+  expect(await cli(['start', 'dev', '-B', 'some'], sandboxes)).toMatchObject({ exit: 0 })
+  expect(await cli(['start', 'dev', '-B', 'other'], sandboxes)).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining('was made with "some", not "other"'),
+  })
+})
+
 test('old flat commands say where they are now', async () => {
   const { context, stderr } = recordingContext()
   expect(await runCli(['create', 'dev'], context)).toBe(2)
