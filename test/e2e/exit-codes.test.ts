@@ -70,7 +70,7 @@ describe('wrong command lines end with 2 and a sentence', () => {
     ['run', '-B', 'no-such-backend', 'true'],
     ['run', '-B', 'docker', 'true'],
     ['run', '--image', 'alpine', 'true'],
-    ['run', '--keep', 'true'],
+    ['run', '--fast', 'true'],
     ['run', '--memory', '0', 'true'],
     ['run', '--memory', '-1', 'true'],
     ['run', '--memory', '10TB', 'true'],
