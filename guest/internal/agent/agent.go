@@ -39,6 +39,8 @@ const (
 	mostThreads = 4
 	// garbage makes Go collect at half its usual size: most of what a command needs is gone when it ends.
 	garbage = 50
+	// quiet is how long after an operation began or ended we give memory back. Go by itself takes minutes for that.
+	quiet = 3 * time.Second
 )
 
 // agent is the state of process 1.
@@ -51,6 +53,8 @@ type agent struct {
 	// sacrifice is what each command has as its oom_score_adj.
 	sacrifice []byte
 	ops       map[string]func(*wire.Stream)
+	// tidy gives memory back when it has been quiet.
+	tidy *time.Timer
 
 	mu sync.Mutex
 	// closing says that no command may start any more; running are those that have.
@@ -124,6 +128,7 @@ func newAgent(orders *orders) (*agent, error) {
 		}
 	}
 	a.ops = a.operations()
+	a.tidy = time.AfterFunc(quiet, giveMemoryBack)
 	go a.reaper.run()
 	return a, nil
 }
@@ -169,5 +174,13 @@ func (a *agent) serve(s *wire.Stream) {
 		s.Fail("unknown_op", "no such operation", 0)
 		return
 	}
+	a.tidy.Reset(quiet)
+	defer a.tidy.Reset(quiet)
 	serve(s)
+}
+
+// giveMemoryBack leaves nothing in the heap that is not used. Buffers in pools survive one collection.
+func giveMemoryBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }

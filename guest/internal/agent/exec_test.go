@@ -173,7 +173,11 @@ func TestAnOrderThatMakesNoSenseIsInvalid(t *testing.T) {
 }
 
 func TestAMistakeInOneOperationDoesNotEndTheAgent(t *testing.T) {
-	h := servedBy(t, &agent{ops: map[string]func(*wire.Stream){"broken": func(*wire.Stream) { panic("broken") }}})
+	shared, err := inProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := servedBy(t, &agent{tidy: shared.tidy, ops: map[string]func(*wire.Stream){"broken": func(*wire.Stream) { panic("broken") }}})
 	if got := h.refused(object{"op": "broken"}); got.Code != "io" {
 		t.Errorf("%+v", got)
 	}
