@@ -1,10 +1,9 @@
 import type { ReconcileReport } from '../../contract/sandboxes.ts'
 import { ignore } from '../../lib/ignore.ts'
 import type { SandboxRecord, SandboxStore } from '../../store/sandboxes/store.ts'
+import type { Background } from '../background.ts'
 import type { Activity } from './activity.ts'
-import type { EventBus } from './events.ts'
 import type { Lifecycle } from './lifecycle.ts'
-import { isAppError } from '../../contract/errors.ts'
 
 /** What is due for a sandbox, or will be. */
 export interface DueAction {
@@ -47,20 +46,23 @@ export interface AutopilotDeps {
   readonly store: SandboxStore
   readonly lifecycle: Lifecycle
   readonly activity: Activity
-  readonly events: EventBus
+  /** Asks a sandbox that runs whether commands go on in it that this daemon did not start. */
+  readonly isBusy: (record: SandboxRecord) => Promise<boolean>
+  readonly background: Background
   readonly now: () => Date
   readonly log: (text: string) => void
 }
 
-/** Timers are set no further than this, in ms, so that a clock that was put right counts soon. */
+/** Timers are set no further than this, in ms, so that a clock that was put right counts soon; so long is also what failed postponed. */
 const FURTHEST_MS = 60_000
+/** Timers are set no nearer than this, in ms. */
+const NEAREST_MS = 100
 
 /** Carries out what is due. `run` does it once; `begin` keeps doing it, with one timer that waits for the next thing due. */
 export class Autopilot {
   readonly #deps: AutopilotDeps
   #timer: NodeJS.Timeout | undefined
-  #stopped = true
-  #running: Promise<unknown> = Promise.resolve()
+  #begun = false
   /** What could not be done is tried again after a while, not at once: it would fail again. */
   readonly #postponed = new Map<string, number>()
 
@@ -70,15 +72,17 @@ export class Autopilot {
 
   /** Everything that is due now, or with `dryRun` only the report of it. */
   async run(dryRun: boolean, signal: AbortSignal): Promise<ReconcileReport> {
-    const { store, activity, now } = this.#deps
+    const { store, activity } = this.#deps
     activity.flush()
     const due = store
       .list()
       .map(nextAction)
-      .filter((action) => action !== undefined)
-      .filter((action) => action.at <= now().getTime())
+      .filter((action) => action !== undefined && this.#isDue(action))
     const done: DueAction[] = []
-    for (const action of due) if (dryRun || (await this.#carryOut(action, signal))) done.push(action)
+    for (const action of due) {
+      if (signal.aborted) break
+      if (action !== undefined && (dryRun || (await this.#carryOut(action, signal)))) done.push(action)
+    }
     const named = (kind: DueAction['action']): string[] => done.filter(({ action }) => action === kind).map(({ sandbox }) => sandbox.name)
     return {
       dry_run: dryRun,
@@ -90,14 +94,9 @@ export class Autopilot {
   }
 
   begin(): void {
-    this.#stopped = false
+    this.#begun = true
+    this.#deps.background.signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true })
     this.reset()
-  }
-
-  async end(): Promise<void> {
-    this.#stopped = true
-    clearTimeout(this.#timer)
-    await this.#running
   }
 
   /** True while time will do something. */
@@ -105,44 +104,64 @@ export class Autopilot {
     return this.#deps.store.list().some((record) => nextAction(record) !== undefined)
   }
 
-  /** Looks again at what is due next: to be called when that may have changed. */
+  /** Looks again at what is due next: to be called when that may have changed. Never fails. */
   reset(): void {
-    if (this.#stopped) return
+    const { background } = this.#deps
     clearTimeout(this.#timer)
-    const times = this.#deps.store.list().map((record) => Math.max(nextAction(record)?.at ?? Infinity, this.#postponed.get(record.id) ?? 0))
-    const next = Math.min(Infinity, ...times) - this.#deps.now().getTime()
+    if (!this.#begun || background.signal.aborted) return
+    const next = this.#nextInMs()
     if (next === Infinity) return
-    this.#timer = setTimeout(() => this.#tick(), Math.min(Math.max(next, 100), FURTHEST_MS))
+    const tick = (): void => background.run('autopilot', (signal) => this.run(false, signal).finally(() => this.reset()))
+    this.#timer = setTimeout(tick, Math.min(Math.max(next, NEAREST_MS), FURTHEST_MS))
   }
 
-  #tick(): void {
-    this.#running = this.run(false, new AbortController().signal)
-      .catch((error: unknown) => this.#deps.log(`autopilot: ${error instanceof Error ? error.message : String(error)}`))
-      .then(() => this.reset())
-  }
-
-  /** False when it could not be done; the next look tries again. */
-  async #carryOut({ sandbox, action, reason }: DueAction, signal: AbortSignal): Promise<boolean> {
-    const { lifecycle, events, log } = this.#deps
+  #nextInMs(): number {
     try {
-      if (action === 'stop') {
-        await lifecycle.stop(sandbox.id, signal)
-        events.emit('sandbox.stopped', sandbox, { reason })
-      } else if (action === 'archive') {
-        await lifecycle.archive(sandbox.id, reason, signal)
-        events.emit('sandbox.archived', sandbox, { reason })
-      } else {
-        if (sandbox.expiresAt !== null && reason.includes(sandbox.expiresAt)) events.emit('sandbox.expired', sandbox, {})
-        await lifecycle.remove(sandbox.id, signal)
-      }
-      this.#postponed.delete(sandbox.id)
-      return true
+      const times = this.#deps.store
+        .list()
+        .map((record) => Math.max(nextAction(record)?.at ?? Infinity, this.#postponed.get(record.id) ?? 0))
+      return Math.min(Infinity, ...times) - this.#deps.now().getTime()
     } catch (error) {
-      if (!isAppError(error)) throw error
-      ignore(error, 'said in the log; a later look tries again')
-      this.#postponed.set(sandbox.id, this.#deps.now().getTime() + FURTHEST_MS)
-      log(`autopilot: cannot ${action} sandbox ${sandbox.name}: ${error.message}`)
+      this.#deps.log(`autopilot: ${error instanceof Error ? error.message : String(error)}`)
+      return FURTHEST_MS
+    }
+  }
+
+  #isDue({ at }: DueAction): boolean {
+    return at <= this.#deps.now().getTime()
+  }
+
+  /** False when it was not done: it could not be, or the sandbox is in use after all. */
+  async #carryOut({ sandbox, action, reason }: DueAction, signal: AbortSignal): Promise<boolean> {
+    const { lifecycle, log, now } = this.#deps
+    let stood = false
+    // Asked again when the sandbox is free: it may have been used, extended or changed meanwhile.
+    const when = (record: SandboxRecord): boolean => {
+      this.#deps.activity.flush()
+      const next = nextAction(this.#deps.store.byId(record.id) ?? record)
+      stood = next?.action === action && this.#isDue(next)
+      return stood
+    }
+    try {
+      if (action !== 'remove' && (await this.#inUse(sandbox))) return false
+      const order = { why: { kind: action === 'remove' ? 'expired' : 'idle', text: reason }, when } as const
+      if (action === 'stop') await lifecycle.stop(sandbox.id, signal, order)
+      else if (action === 'archive') await lifecycle.archive(sandbox.id, signal, order)
+      else await lifecycle.remove(sandbox.id, order)
+      this.#postponed.delete(sandbox.id)
+      return stood
+    } catch (error) {
+      ignore(error, 'said in the log; a later look tries again, and the others are not kept waiting')
+      this.#postponed.set(sandbox.id, now().getTime() + FURTHEST_MS)
+      log(`autopilot: cannot ${action} sandbox ${sandbox.name}: ${error instanceof Error ? error.message : String(error)}`)
       return false
     }
+  }
+
+  async #inUse(sandbox: SandboxRecord): Promise<boolean> {
+    if (sandbox.state !== 'running' || !(await this.#deps.isBusy(sandbox))) return false
+    this.#deps.activity.touch(sandbox.id)
+    this.#deps.activity.flush()
+    return true
   }
 }

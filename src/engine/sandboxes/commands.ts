@@ -7,6 +7,7 @@ import type { DetachedCommand } from '../../contract/sandboxes.ts'
 import type { GuestExecStream } from '../../guestlink/index.ts'
 import { ignore } from '../../lib/ignore.ts'
 import { checkCommand } from '../../policy/commands.ts'
+import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import type { EventBus } from './events.ts'
 import { verbsOf } from './lifecycle.ts'
 import type { OomWatch } from './oom-watch.ts'
@@ -24,6 +25,8 @@ export interface CommandDeps extends RunningDeps {
 }
 
 const SIGKILL = 9
+/** How long the end of a command that was killed is waited for, in ms. */
+const KILL_LIMIT_MS = 2_000
 const SIGINT = 2
 
 /** Starts a command in a sandbox that runs. Aborting `signal` ends it, unless it is detached. */
@@ -36,10 +39,10 @@ export async function startCommand(
 ): Promise<ExecSession> {
   const running = await requireRunning(deps, name)
   await refuseBlocked(deps, running, request)
-  signal.throwIfAborted()
+  if (signal.aborted) throw new AppError('canceled', 'the request was withdrawn')
   const verbs = verbsOf(await deps.driver(running.record.backend))
   const kills = (): number | undefined => verbs.usage(running.handle).oomKills
-  const key = oomKey(running)
+  const key = oomKey(running.record)
   deps.oom.begin(key, kills)
   const stream = running.guest.exec(
     {
@@ -58,9 +61,10 @@ export async function startCommand(
     options.detach ? undefined : signal,
   )
   const result = ended(stream, () => deps.oom.wasForMemory(key, kills))
-  result.catch((error: unknown) => ignore(error, 'whoever waits for the command is told'))
-  const pid = await stream.started
+  follow(deps, running, result)
+  // Whatever becomes of it, also when it never starts.
   void record(deps, running, request, result)
+  const pid = await stream.started
   if (options.detach) void readToEnd(stream)
   if (options.detach) deps.events.emit('sandbox.exec.started', running.record, { command: request.command, exec_id: stream.id, pid })
   return sessionOf(stream, pid, result)
@@ -95,7 +99,7 @@ export async function attachCommand(
     signal,
   )
   const result = ended(stream, () => false)
-  result.catch((error: unknown) => ignore(error, 'whoever waits for the command is told'))
+  follow(deps, running, result)
   const pid = await stream.started
   await deps.audit.append({ type: 'session_attached', sandbox: name })
   return sessionOf(stream, pid, result)
@@ -112,8 +116,16 @@ export async function findCommand(deps: CommandDeps, name: string, id: string): 
 }
 
 export async function killCommand(deps: CommandDeps, name: string, id: string): Promise<void> {
-  const { guest } = await findExec(deps, name, id)
+  const { guest, exec } = await findExec(deps, name, id)
+  if (!exec.running) return
+  const visit = guest.attach({ op: 'attach', id, stdout: exec.stdout.end, stderr: exec.stderr.end }, AbortSignal.timeout(KILL_LIMIT_MS))
+  void readToEnd(visit)
   await guest.execSignal(id, SIGKILL)
+  try {
+    await visit.result
+  } catch (error) {
+    ignore(error, 'killed it is; its end is told as soon as it comes')
+  }
 }
 
 /** Which part of a command's output is wanted. */
@@ -188,8 +200,14 @@ function directory({ record, handle }: Running, workdir: string | undefined): st
   return workdir === undefined || workdir === '' ? from : posix.resolve(from, workdir)
 }
 
+/** A sandbox in which a command runs is in use. */
+function follow({ activity }: CommandDeps, { record: { id } }: Running, result: Promise<unknown>): void {
+  const release = activity.hold(id)
+  result.catch((error: unknown) => ignore(error, 'whoever waits for the command is told')).finally(release)
+}
+
 /** One start of one sandbox: its counts begin anew with each. */
-const oomKey = ({ record }: Running): string => `${record.id} ${record.startedAt}`
+export const oomKey = ({ id, startedAt }: Pick<SandboxRecord, 'id' | 'startedAt'>): string => `${id} ${startedAt}`
 
 async function ended(stream: GuestExecStream, killedForMemory: () => boolean): Promise<ExecEnd> {
   const result = await stream.result

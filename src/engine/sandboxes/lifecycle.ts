@@ -3,8 +3,9 @@ import type { SandboxState } from '../../contract/sandboxes.ts'
 import type { Driver, SandboxHandle, SandboxVerbs } from '../../drivers/driver.ts'
 import { ignore } from '../../lib/ignore.ts'
 import type { SandboxRecord, SandboxStore } from '../../store/sandboxes/store.ts'
-import type { EventBus } from './events.ts'
+import { ASKED, type Change, type Why } from './announce.ts'
 import type { SandboxLocks } from './locks.ts'
+import { handleOf } from './saved.ts'
 import { runSteps, type StepList } from './steps.ts'
 import { requireLegal, type Transition, TRANSITIONS } from './transitions.ts'
 
@@ -18,19 +19,33 @@ const ANSWER_LIMIT_MS = 2_000
 export interface LifecycleDeps {
   readonly store: SandboxStore
   readonly locks: SandboxLocks
-  readonly events: EventBus
   /** The driver of a sandbox. Errors: `backend_unknown`, `not_available_yet`. */
   readonly driver: (name: string | undefined) => Promise<Driver>
   readonly greet: (handle: SandboxHandle, signal: AbortSignal) => Promise<void>
-  /** Lets go of what connects us to a sandbox that is ending. */
+  /** Lets go of what connects us to a sandbox that has ended. */
   readonly disconnect: (handle: SandboxHandle) => Promise<void>
+  /** Tells of each change, once. Never fails. */
+  readonly announce: (change: Change) => Promise<void>
   readonly now: () => Date
   /** Monotonic, in ms. */
   readonly monotonic: () => number
   readonly at: (point: string) => void
 }
 
-/** The ways between states, each under the sandbox's own lock and each ending in a state that is true. */
+/** What was asked of a sandbox, and under which condition it still stands when the sandbox is free. */
+export interface Order {
+  readonly why: Why
+  /** Looked at when nobody else works on the sandbox: false = not any more, and nothing happens. */
+  readonly when?: (record: SandboxRecord) => boolean
+}
+const ORDERED: Order = { why: ASKED }
+
+export interface Made {
+  readonly record: SandboxRecord
+  readonly timings: Readonly<Record<string, number>>
+}
+
+/** The ways between states, each under the sandbox's own lock, each ending in a state that is true, each told once. */
 export class Lifecycle {
   readonly #deps: LifecycleDeps
 
@@ -39,32 +54,35 @@ export class Lifecycle {
   }
 
   /** Makes and, with `start`, starts a sandbox whose record is in the store. Whatever fails, nothing is left of it. */
-  async make(
-    record: SandboxRecord,
-    start: boolean,
-    signal: AbortSignal,
-  ): Promise<{ record: SandboxRecord; timings: Record<string, number> }> {
+  async make(record: SandboxRecord, start: boolean, signal: AbortSignal): Promise<Made> {
+    const { locks, monotonic, announce } = this.#deps
     const timings: Record<string, number> = {}
-    return this.#deps.locks.hold(record.id, signal, async (held) => {
-      const limited = AbortSignal.any([held, AbortSignal.timeout(START_LIMIT_MS)])
-      try {
+    const began = monotonic()
+    try {
+      return await locks.hold(record.id, signal, async (held) => {
+        const limited = AbortSignal.any([held, AbortSignal.timeout(START_LIMIT_MS)])
         let made = await this.#steps('create', record, limited, timings)
         if (start) made = await this.#steps('start', made, limited, timings)
-        return { record: this.#settle(made, start ? 'running' : 'stopped'), timings }
-      } catch (error) {
-        await this.#unmake(record.id)
-        throw error
-      }
-    })
+        made = this.#settle(made, start ? 'running' : 'stopped')
+        const total = Math.round((monotonic() - began) * 10) / 10
+        await announce({ what: 'created', record: made, why: ASKED, durationMs: total })
+        if (start) await announce({ what: 'started', record: made, why: ASKED, durationMs: total })
+        return { record: made, timings: { ...timings, total } }
+      })
+    } catch (error) {
+      await this.#unmake(record.id)
+      throw ours(error, record.name)
+    }
   }
 
-  /** Errors: `sandbox_archived`, `busy`, those of the driver; then it is `failed` and says why. */
-  async start(id: string, signal: AbortSignal): Promise<{ record: SandboxRecord; timings: Record<string, number> }> {
+  /** One that runs already is a success. Errors: `sandbox_archived`, `busy`, those of the driver; then it is `failed` and says why. */
+  async start(id: string, signal: AbortSignal): Promise<Made> {
     const timings: Record<string, number> = {}
-    const record = await this.#transition('start', id, signal, START_LIMIT_MS, async (current, held) => {
-      if (current.state === 'running') return current
+    const record = await this.#transition('start', id, { order: ORDERED, signal, limitMs: START_LIMIT_MS }, async (current, held) => {
+      if (current.state === 'running') return undefined
       try {
-        return await this.#steps('start', current, held, timings)
+        const started = this.#settle(await this.#steps('start', current, held, timings), TRANSITIONS.start.to)
+        return { what: 'started', record: started }
       } catch (error) {
         await this.#fail(current.id, error)
         throw error
@@ -73,58 +91,69 @@ export class Lifecycle {
     return { record, timings }
   }
 
-  stop(id: string, signal: AbortSignal): Promise<SandboxRecord> {
-    return this.#transition('stop', id, signal, END_LIMIT_MS, (current, held) => this.#end(current, held))
-  }
-
-  /** Stops it, if it runs, and puts it away until it is recovered; its files stay. */
-  archive(id: string, reason: string, signal: AbortSignal): Promise<SandboxRecord> {
-    return this.#transition('archive', id, signal, END_LIMIT_MS, async (current, held) => {
-      const ended = await this.#end(current, held)
-      const marks = { archivedAt: this.#deps.now().toISOString(), archivedReason: reason }
-      return this.#deps.store.update(ended.id, marks) ?? ended
+  stop(id: string, signal: AbortSignal, order = ORDERED): Promise<SandboxRecord> {
+    return this.#transition('stop', id, { order, signal, limitMs: END_LIMIT_MS }, async (current, held) => {
+      // One that was put away stays so until it is recovered.
+      if (current.state === 'archived') return undefined
+      const stopped = this.#settle(await this.#end(current, held), TRANSITIONS.stop.to)
+      return current.state === 'running' ? { what: 'stopped', record: stopped } : { record: stopped }
     })
   }
 
-  recover(id: string, signal: AbortSignal): Promise<SandboxRecord> {
-    return this.#transition('recover', id, signal, END_LIMIT_MS, async (current, held) => {
-      if (current.state === 'running') return current
+  /** Stops it, if it runs, and puts it away until it is recovered; its files stay. */
+  archive(id: string, signal: AbortSignal, order: Order): Promise<SandboxRecord> {
+    return this.#transition('archive', id, { order, signal, limitMs: END_LIMIT_MS }, async (current, held) => {
       const ended = await this.#end(current, held)
-      return this.#deps.store.update(ended.id, { archivedAt: null, archivedReason: null, failure: null }) ?? ended
+      if (current.state === 'archived') return { record: this.#settle(ended, TRANSITIONS.archive.to) }
+      const marks = { archivedAt: this.#deps.now().toISOString(), archivedReason: order.why.text }
+      return { what: 'archived', record: this.#settle(this.#deps.store.update(ended.id, marks) ?? ended, TRANSITIONS.archive.to) }
+    })
+  }
+
+  /** Makes an archived or failed sandbox an ordinary stopped one. One that runs is left alone. */
+  recover(id: string, signal: AbortSignal): Promise<SandboxRecord> {
+    return this.#transition('recover', id, { order: ORDERED, signal, limitMs: END_LIMIT_MS }, async (current, held) => {
+      if (current.state === 'running') return undefined
+      const ended = await this.#end(current, held)
+      const marks = { archivedAt: null, archivedReason: null, failure: null, lastActivityAt: this.#deps.now().toISOString() }
+      return { what: 'recovered', record: this.#settle(this.#deps.store.update(ended.id, marks) ?? ended, TRANSITIONS.recover.to) }
     })
   }
 
   /** Legal from every state. Whoever works on the sandbox is interrupted; removing one that is gone is a success. */
-  async remove(id: string, signal: AbortSignal): Promise<void> {
-    const { store, locks } = this.#deps
-    if (store.update(id, { state: 'removing' }) === undefined) return
+  async remove(id: string, order = ORDERED): Promise<void> {
+    const { store, locks, announce } = this.#deps
+    const before = store.byId(id)
+    // Asked and written down in one breath, so that nothing comes between.
+    if (before === undefined || order.when?.(before) === false) return
+    store.update(id, { state: 'removing' })
     locks.interrupt(id)
     // From here on it is finished even when the caller leaves.
     await locks.hold(id, new AbortController().signal, async () => {
       const current = store.byId(id)
       if (current === undefined) return
       await this.#steps('remove', current, AbortSignal.timeout(END_LIMIT_MS), {})
+      await this.#disconnect(current)
       store.delete(id)
-      this.#deps.events.emit('sandbox.deleted', current, { backend: current.backend })
+      // Of one that was never whole nobody has heard.
+      if (before.state !== 'creating') await announce({ what: 'deleted', record: { ...before, step: null }, why: order.why })
     })
-    signal.throwIfAborted()
   }
 
   /**
    * The connection to a sandbox was lost. One that still answers is left alone, and the result is true; of any other what is left is
    * ended, and its record says so as soon as nobody works on it.
    */
-  async lost(id: string, reason: string): Promise<boolean> {
-    const { store, locks } = this.#deps
+  async lost(id: string, why: Why): Promise<boolean> {
+    const { store, locks, announce } = this.#deps
     return locks.hold(id, AbortSignal.timeout(END_LIMIT_MS), async (held) => {
       const current = store.byId(id)
-      const verbs = current === undefined ? undefined : await this.#verbs(current)
-      if (current?.state !== 'running' || verbs === undefined || current.handle === null) return false
-      const handle = JSON.parse(current.handle) as SandboxHandle
+      const handle = current === undefined ? undefined : handleOf(current)
+      if (current?.state !== 'running' || handle === undefined) return false
+      const verbs = await this.#verbs(current)
       if ((await verbs.inspect(handle, held)) === 'running' && (await this.#answers(handle))) return true
-      await this.#end(current, held)
-      store.update(id, { state: 'stopped', failure: null, step: null })
-      this.#deps.events.emit('sandbox.stopped', current, { reason })
+      const stopped = this.#settle(await this.#end(current, held), 'stopped')
+      await announce({ what: 'stopped', record: stopped, why })
       return false
     })
   }
@@ -139,20 +168,29 @@ export class Lifecycle {
     }
   }
 
+  /** Runs `work` when the sandbox is free, if the order still stands. `work` answers what changed; undefined = nothing. */
   async #transition(
     transition: Transition,
     id: string,
-    signal: AbortSignal,
-    limitMs: number,
-    work: (record: SandboxRecord, signal: AbortSignal) => Promise<SandboxRecord>,
+    { order, signal, limitMs }: { readonly order: Order; readonly signal: AbortSignal; readonly limitMs: number },
+    work: (
+      record: SandboxRecord,
+      signal: AbortSignal,
+    ) => Promise<{ readonly what?: Change['what']; readonly record: SandboxRecord } | undefined>,
   ): Promise<SandboxRecord> {
-    const { store, locks } = this.#deps
+    const { store, locks, announce } = this.#deps
     return locks.hold(id, signal, async (held) => {
       const current = store.byId(id)
       if (current === undefined) throw new AppError('sandbox_not_found', 'Sandbox not found')
+      if (order.when?.(current) === false) return current
       requireLegal(transition, current.name, current.state)
-      const done = await work(current, AbortSignal.any([held, AbortSignal.timeout(limitMs)]))
-      return this.#settle(done, TRANSITIONS[transition].to ?? done.state)
+      try {
+        const done = await work(current, AbortSignal.any([held, AbortSignal.timeout(limitMs)]))
+        if (done?.what !== undefined) await announce({ what: done.what, record: done.record, why: order.why })
+        return done?.record ?? current
+      } catch (error) {
+        throw ours(error, current.name)
+      }
     })
   }
 
@@ -161,7 +199,8 @@ export class Lifecycle {
     const change = {
       state,
       step: null,
-      ...(state === 'running' && record.state !== 'running' ? { startedAt: this.#deps.now().toISOString(), failure: null } : {}),
+      failure: null,
+      ...(state === 'running' ? { startedAt: this.#deps.now().toISOString() } : {}),
     }
     const settled = this.#deps.store.update(record.id, change, ['creating', 'running', 'stopped', 'archived', 'failed'])
     if (settled === undefined) throw new AppError('canceled', `sandbox "${record.name}" is being removed`)
@@ -174,15 +213,17 @@ export class Lifecycle {
     return runSteps({ store, now: monotonic, at }, list, { record, verbs, signal, greet }, timings)
   }
 
+  /** Ends what runs, and lets go of it last: commands that end in good order are heard to the end. */
   async #end(current: SandboxRecord, signal: AbortSignal): Promise<SandboxRecord> {
-    if (current.state === 'running') await this.#disconnect(current)
-    return this.#steps('stop', current, signal, {})
+    const ended = await this.#steps('stop', current, signal, {})
+    await this.#disconnect(current)
+    return ended
   }
 
   async #disconnect(record: SandboxRecord): Promise<void> {
-    if (record.handle === null) return
     try {
-      await this.#deps.disconnect(JSON.parse(record.handle) as SandboxHandle)
+      const handle = handleOf(record)
+      if (handle !== undefined) await this.#deps.disconnect(handle)
     } catch (error) {
       ignore(error, 'there is nothing to let go of: it has ended by itself')
     }
@@ -190,25 +231,30 @@ export class Lifecycle {
 
   /** Takes back a start that failed: what of it runs is ended, and the record says why. */
   async #fail(id: string, error: unknown): Promise<void> {
-    const current = this.#deps.store.byId(id)
+    const { store, announce } = this.#deps
+    const current = store.byId(id)
     if (current === undefined || current.state === 'removing') return
     try {
       await this.#end(current, AbortSignal.timeout(END_LIMIT_MS))
     } catch (second) {
       ignore(second, 'the first failure is the one to report; the next start or removal tries again')
     }
-    const failure = error instanceof Error ? error.message : String(error)
-    this.#deps.store.update(id, { state: 'failed', failure, step: null }, ['creating', 'running', 'stopped', 'failed'])
-    this.#deps.events.emit('sandbox.failed', current, { error: isAppError(error) ? error.code : 'internal' })
+    const reason = error instanceof Error ? error : new AppError('internal', String(error))
+    const failed = store.update(id, { state: 'failed', failure: reason.message, step: null }, ['creating', 'running', 'stopped', 'failed'])
+    if (failed !== undefined) await announce({ what: 'failed', record: failed, why: ASKED, error: reason })
   }
 
   async #unmake(id: string): Promise<void> {
-    const { store } = this.#deps
-    const current = store.update(id, { state: 'removing' })
-    if (current === undefined) return
+    const { store, locks } = this.#deps
+    if (store.update(id, { state: 'removing' }) === undefined) return
     try {
-      await this.#steps('remove', current, AbortSignal.timeout(END_LIMIT_MS), {})
-      store.delete(id)
+      await locks.hold(id, AbortSignal.timeout(END_LIMIT_MS), async (held) => {
+        const current = store.byId(id)
+        if (current === undefined) return
+        await this.#steps('remove', current, held, {})
+        await this.#disconnect(current)
+        store.delete(id)
+      })
     } catch (error) {
       ignore(error, 'it stays in state removing, which the next start of the daemon finishes')
     }
@@ -223,4 +269,13 @@ export class Lifecycle {
 export function verbsOf(driver: Driver): SandboxVerbs {
   if (driver.sandboxes !== undefined) return driver.sandboxes
   throw new AppError('not_available_yet', `backend "${driver.name}" cannot keep sandboxes in this release`)
+}
+
+/** What the platform throws when a signal is aborted, in the words of the error table. */
+export function ours(error: unknown, name: string): unknown {
+  if (isAppError(error) || !(error instanceof Error)) return error
+  if (error.name === 'TimeoutError')
+    return new AppError('timed_out', `sandbox "${name}" took too long`, { cause: error, fix: 'Try again; see the daemon log.' })
+  if (error.name === 'AbortError') return new AppError('canceled', `the request about sandbox "${name}" was withdrawn`, { cause: error })
+  return error
 }

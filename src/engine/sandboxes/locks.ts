@@ -37,15 +37,10 @@ export class SandboxLocks {
   interrupt(id: string): void {
     this.#aborts.get(id)?.abort(new AppError('canceled', 'the sandbox is being removed'))
   }
-
-  /** True while somebody works on `id`. */
-  held(id: string): boolean {
-    return this.#tails.has(id)
-  }
 }
 
 async function waitFor(before: Promise<void>, id: string, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
+  if (signal.aborted) throw new AppError('canceled', 'the request was withdrawn')
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => reject(new AppError('busy', `another request works on sandbox ${id}`)), LOCK_LIMIT_MS)
     const onAbort = (): void => reject(new AppError('canceled', 'the request was withdrawn'))

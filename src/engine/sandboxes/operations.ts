@@ -34,8 +34,6 @@ export interface OperationDeps extends CommandDeps, DescribeDeps, ResizeDeps {
   readonly lifecycle: Lifecycle
   readonly autopilot: Autopilot
   readonly idempotency: Idempotency
-  /** Keeps in touch with a sandbox that runs now. */
-  readonly follow: (record: SandboxRecord) => void
   readonly auditList: (sandbox: string) => Promise<AuditListing>
   /** One command in a sandbox of its own. */
   readonly run: (request: RunRequest, io: RunIo, signal: AbortSignal) => Promise<RunResult>
@@ -78,12 +76,12 @@ export function createSandboxOperations(deps: OperationDeps): SandboxOperations 
 
 type Info = (record: SandboxRecord, extra?: Pick<SandboxInfo, 'timings_ms' | 'warnings'>) => Promise<SandboxInfo>
 
-/** Being made, started, stopped and removed. */
+/** Being made, started, stopped and removed. What it means to others is told by the lifecycle. */
 function lives(
   deps: OperationDeps,
   info: Info,
 ): Pick<SandboxOperations, 'create' | 'start' | 'stop' | 'remove' | 'recover' | 'gc' | 'importConfig'> {
-  const { store, lifecycle, events, audit } = deps
+  const { store, lifecycle } = deps
   const create: SandboxOperations['create'] = (request, { key, caller }, signal) =>
     deps.idempotency.once(key, request, async () => {
       const problem = deps.nameProblem(request.name)
@@ -93,71 +91,43 @@ function lives(
       verbsOf(driver)
       const { record, warnings } = await describeRequest(deps, driver, request, caller, signal)
       store.insert(record)
-      const began = deps.monotonic()
       const made = await lifecycle.make(record, request.start !== false, signal)
-      const timings = { ...made.timings, total: Math.round((deps.monotonic() - began) * 10) / 10 }
-      if (made.record.state === 'running') deps.follow(made.record)
-      const { memory_mb, vcpus, image } = infoOf(made.record, { isolation: '' })
-      events.emit('sandbox.created', made.record, {
-        image,
-        backend: driver.name,
-        vcpus: vcpus ?? null,
-        memory_mb,
-        duration_ms: timings.total,
-      })
-      if (made.record.state === 'running') events.emit('sandbox.started', made.record, { duration_ms: timings.total })
-      await audit.append({ type: 'sandbox_created', name: record.name, image, backend: driver.name, ...labelsOf(record) })
-      deps.autopilot.reset()
-      return info(made.record, { timings_ms: timings, warnings: [...warnings, ...(handleOf(made.record)?.notices ?? [])] })
+      return info(made.record, { timings_ms: made.timings, warnings: [...warnings, ...(handleOf(made.record)?.notices ?? [])] })
     })
-  const remove: SandboxOperations['remove'] = async (name, signal) => {
-    const record = requireRecord(store, name)
-    await lifecycle.remove(record.id, signal)
-    await audit.append({ type: 'sandbox_removed', name })
-  }
   return {
     create,
-    remove,
+    remove: (name) => lifecycle.remove(requireRecord(store, name).id),
     start: async (name, signal) => {
-      const before = requireRecord(store, name)
-      const { record, timings } = await lifecycle.start(before.id, signal)
+      const { record, timings } = await lifecycle.start(requireRecord(store, name).id, signal)
       deps.activity.touch(record.id)
-      if (before.state === 'running') return info(record)
-      deps.follow(record)
-      events.emit('sandbox.started', record, {})
-      await audit.append({ type: 'sandbox_started', name, profile: savedOf(record).spec.permissions.profile })
-      deps.autopilot.reset()
       return info(record, { timings_ms: timings, warnings: handleOf(record)?.notices ?? [] })
     },
-    stop: async (name, signal) => {
-      const before = requireRecord(store, name)
-      const record = await lifecycle.stop(before.id, signal)
-      if (before.state === 'running') {
-        events.emit('sandbox.stopped', record, { reason: 'asked for' })
-        await audit.append({ type: 'sandbox_stopped', name })
-      }
-      return info(record)
-    },
-    recover: async (name) => {
-      const before = requireRecord(store, name)
-      const record = await lifecycle.recover(before.id, new AbortController().signal)
-      deps.activity.touch(record.id)
-      deps.activity.flush()
-      events.emit('sandbox.recovered', record, {})
-      deps.autopilot.reset()
-      return info(requireRecord(store, name))
-    },
-    gc: async ({ dry_run, labels }, signal) => {
-      const now = deps.now().toISOString()
-      const all =
-        labels === undefined ? store.list().filter(({ expiresAt }) => expiresAt !== null && expiresAt <= now) : store.list({ labels })
-      const names = all.map((record) => record.name)
-      if (!dry_run) for (const name of names) await remove(name, signal)
-      return { removed: names, count: names.length }
-    },
-    importConfig: (input, signal) =>
-      create(importRequest(input.config, input.as, input.backend), { caller: { door: 'socket', authenticated: true } }, signal),
+    stop: async (name, signal) => info(await lifecycle.stop(requireRecord(store, name).id, signal)),
+    recover: async (name) => info(await lifecycle.recover(requireRecord(store, name).id, new AbortController().signal)),
+    gc: ({ dry_run, labels }, signal) => collectGarbage(deps, { dry_run, ...(labels === undefined ? {} : { labels }) }, signal),
+    importConfig: (input, { caller }, signal) => create(importRequest(input.config, input.as, input.backend), { caller }, signal),
   }
+}
+
+/** Removes what has expired, or with labels whatever has all of them. */
+async function collectGarbage(
+  { store, lifecycle, now }: OperationDeps,
+  { dry_run, labels }: { readonly dry_run: boolean; readonly labels?: Readonly<Record<string, string>> },
+  signal: AbortSignal,
+): Promise<{ readonly removed: readonly string[]; readonly count: number }> {
+  const isExpired = ({ expiresAt }: SandboxRecord): boolean => expiresAt !== null && expiresAt <= now().toISOString()
+  const chosen = labels === undefined ? store.list().filter(isExpired) : store.list({ labels })
+  const removed: string[] = []
+  for (const { id, name, expiresAt } of chosen) {
+    if (signal.aborted) break
+    const order =
+      labels === undefined
+        ? ({ why: { kind: 'expired', text: `its time to live ended at ${expiresAt}` }, when: isExpired } as const)
+        : undefined
+    if (!dry_run) await lifecycle.remove(id, order)
+    removed.push(name)
+  }
+  return { removed, count: removed.length }
 }
 
 function commands(
@@ -223,6 +193,3 @@ async function stats(deps: OperationDeps, name: string): Promise<SandboxStats> {
 }
 
 const nameTaken = (name: string): AppError => new AppError('already_exists', `a sandbox named "${name}" exists already`)
-
-const labelsOf = ({ labels }: SandboxRecord): { readonly labels?: Readonly<Record<string, string>> } =>
-  Object.keys(labels).length === 0 ? {} : { labels }

@@ -1,15 +1,14 @@
 import type { Driver } from '../../drivers/driver.ts'
 import { ignore } from '../../lib/ignore.ts'
 import type { SandboxRecord, SandboxStore } from '../../store/sandboxes/store.ts'
-import type { EventBus } from './events.ts'
-import type { Lifecycle } from './lifecycle.ts'
-import { verbsOf } from './lifecycle.ts'
+import { type Lifecycle, type Order, verbsOf } from './lifecycle.ts'
 import { handleOf } from './saved.ts'
+
+const PUT_RIGHT: Order = { why: { kind: 'reconciled', text: 'put right after a crash' } }
 
 export interface ReconcileDeps {
   readonly store: SandboxStore
   readonly lifecycle: Lifecycle
-  readonly events: EventBus
   readonly drivers: () => Promise<readonly Driver[]>
   readonly driver: (name: string | undefined) => Promise<Driver>
   /** Keeps in touch with a sandbox that runs. */
@@ -41,9 +40,9 @@ export async function reconcile(deps: ReconcileDeps, signal: AbortSignal): Promi
 }
 
 async function putRight(deps: ReconcileDeps, record: SandboxRecord, signal: AbortSignal): Promise<void> {
-  const { lifecycle, store, events } = deps
+  const { lifecycle, store } = deps
   if (record.state === 'creating' || record.state === 'removing') {
-    await lifecycle.remove(record.id, signal)
+    await lifecycle.remove(record.id, PUT_RIGHT)
     return
   }
   const handle = handleOf(record)
@@ -54,15 +53,13 @@ async function putRight(deps: ReconcileDeps, record: SandboxRecord, signal: Abor
   }
   if (record.state === 'running') {
     if (truth === 'running') return deps.follow(record)
-    await lifecycle.stop(record.id, signal)
-    events.emit('sandbox.stopped', record, { reason: 'it had ended while no daemon watched' })
+    await lifecycle.stop(record.id, signal, { why: { kind: 'reconciled', text: 'it had ended while no daemon watched' } })
     return
   }
-  // What a stopped sandbox may have left (a control group, a socket) goes the same way as what runs.
-  if (record.state === 'archived')
-    return truth === 'running' ? void (await lifecycle.archive(record.id, record.archivedReason ?? '', signal)) : undefined
+  // What one that does not run may have left (a control group, a socket) goes the same way as what runs.
+  if (record.state === 'archived') return void (await lifecycle.archive(record.id, signal, PUT_RIGHT))
   const { failure } = record
-  await lifecycle.stop(record.id, signal)
+  await lifecycle.stop(record.id, signal, PUT_RIGHT)
   if (record.state === 'failed') store.update(record.id, { state: 'failed', failure })
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'bun:test'
 import { createHmac } from 'node:crypto'
 import { memoryStore } from '../../store/sandboxes/memory.ts'
+import { Background } from '../background.ts'
 import { EventBus } from './events.ts'
 import { type Webhook, Webhooks } from './webhooks.ts'
 
@@ -29,7 +30,9 @@ function sender(hooks: readonly Webhook[]) {
   const store = memoryStore(() => new Date(1_000_000))
   const events = new EventBus(store, () => new Date(1_000_000))
   const log: string[] = []
+  const background = new Background((text) => void log.push(text))
   const webhooks = new Webhooks({
+    background,
     hooks,
     events,
     store,
@@ -38,8 +41,8 @@ function sender(hooks: readonly Webhook[]) {
     pause: async () => undefined,
   })
   webhooks.begin()
-  cleanUp.push(() => webhooks.end())
-  return { store, events, webhooks, log }
+  cleanUp.push(() => background.end(5_000))
+  return { store, events, webhooks, log, background }
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -90,11 +93,11 @@ test('a receiver that hangs does not keep the sender from ending', async () => {
   const { url } = receiver(() => new Response(new ReadableStream({ start: (controller) => void (release = () => controller.close()) })))
   const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => undefined } })
   cleanUp.push(async () => server.stop(true))
-  const { events, webhooks, store } = sender([{ url: `http://127.0.0.1:${server.port}/` }, { url }])
+  const { events, webhooks, store, background } = sender([{ url: `http://127.0.0.1:${server.port}/` }, { url }])
   await Bun.sleep(0)
   events.emit('sandbox.created', box)
   await until(() => webhooks.list()[0]?.pending === 1)
-  await webhooks.end()
+  await background.end(5_000)
   release()
   expect(store.deadLetters(10).length).toBeGreaterThanOrEqual(1)
 })

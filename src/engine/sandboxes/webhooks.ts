@@ -2,7 +2,8 @@ import { createHmac } from 'node:crypto'
 import type { LifecycleEvent } from '../../contract/sandboxes.ts'
 import type { UndeliveredEvent, WebhookReports, WebhookStatus } from '../../contract/webhooks.ts'
 import { ignore } from '../../lib/ignore.ts'
-import type { SandboxStore } from '../../store/sandboxes/store.ts'
+import type { DeadLetter, SandboxStore } from '../../store/sandboxes/store.ts'
+import type { Background } from '../background.ts'
 import type { EventBus } from './events.ts'
 
 export interface Webhook {
@@ -16,6 +17,7 @@ export interface WebhookDeps {
   readonly events: EventBus
   readonly store: SandboxStore
   readonly now: () => Date
+  readonly background: Background
   readonly log: (text: string) => void
   /** Waits so many ms; passed in so that tests need not. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>
@@ -43,8 +45,6 @@ const AT_ONCE = 8
 export class Webhooks implements WebhookReports {
   readonly #deps: WebhookDeps
   readonly #tallies = new Map<Webhook, Tally>()
-  readonly #stop = new AbortController()
-  #running: Promise<unknown> = Promise.resolve()
 
   constructor(deps: WebhookDeps) {
     this.#deps = deps
@@ -73,19 +73,14 @@ export class Webhooks implements WebhookReports {
     }))
   }
 
+  /** From here on until the background ends; deliveries under way become dead letters then. */
   begin(): void {
-    this.#running = Promise.all(this.#deps.hooks.map((hook) => this.#follow(hook)))
+    for (const hook of this.#deps.hooks) this.#deps.background.keep(`webhook ${originOf(hook.url)}`, (signal) => this.#follow(hook, signal))
   }
 
-  /** Ends; deliveries under way become dead letters. */
-  async end(): Promise<void> {
-    this.#stop.abort()
-    await this.#running
-  }
-
-  async #follow(hook: Webhook): Promise<void> {
+  async #follow(hook: Webhook, signal: AbortSignal): Promise<void> {
     const underWay = new Set<Promise<void>>()
-    for await (const event of this.#deps.events.listen({}, this.#stop.signal)) {
+    for await (const event of this.#deps.events.listen({}, signal)) {
       const delivery = this.#deliver(hook, event).finally(() => underWay.delete(delivery))
       underWay.add(delivery)
       if (underWay.size >= AT_ONCE) await Promise.race(underWay)
@@ -115,8 +110,8 @@ export class Webhooks implements WebhookReports {
     let attempts = 0
     for (const pauseMs of [0, ...BACKOFF_MS]) {
       try {
-        if (pauseMs > 0) await this.#deps.pause(pauseMs, this.#stop.signal)
-        if (this.#stop.signal.aborted) break
+        if (pauseMs > 0) await this.#deps.pause(pauseMs, this.#deps.background.signal)
+        if (this.#deps.background.signal.aborted) break
         attempts++
         await this.#attempt(hook, event, body)
         return undefined
@@ -126,8 +121,16 @@ export class Webhooks implements WebhookReports {
       }
     }
     this.#deps.log(`webhook ${originOf(hook.url)} did not take ${event.event}: ${error}`)
-    this.#deps.store.addDeadLetter({ url: originOf(hook.url), body, attempts, error, failedAt: this.#deps.now().toISOString() })
+    this.#bury({ url: originOf(hook.url), body, attempts, error, failedAt: this.#deps.now().toISOString() })
     return error
+  }
+
+  #bury(letter: Omit<DeadLetter, 'id'>): void {
+    try {
+      this.#deps.store.addDeadLetter(letter)
+    } catch (error) {
+      ignore(error, 'the log has said that it was not taken')
+    }
   }
 
   async #attempt(hook: Webhook, event: LifecycleEvent, body: string): Promise<void> {
@@ -145,7 +148,7 @@ export class Webhooks implements WebhookReports {
         'x-agentkernel-delivery': `${event.id}`,
         ...(signature === undefined ? {} : { 'x-agentkernel-signature': `t=${time},v1=${signature}` }),
       },
-      signal: AbortSignal.any([AbortSignal.timeout(DELIVERY_LIMIT_MS), this.#stop.signal]),
+      signal: AbortSignal.any([AbortSignal.timeout(DELIVERY_LIMIT_MS), this.#deps.background.signal]),
     })
     await reply.body?.cancel()
     if (!reply.ok) throw new DeliveryRefused(reply.status)

@@ -4,8 +4,11 @@ import type { SandboxOperations } from '../../contract/sandbox-operations.ts'
 import type { WebhookReports } from '../../contract/webhooks.ts'
 import type { Driver, SandboxHandle } from '../../drivers/driver.ts'
 import { beginRun } from '../../engine/begin-run.ts'
+import { Background, pause } from '../../engine/background.ts'
 import { Activity } from '../../engine/sandboxes/activity.ts'
+import { announce } from '../../engine/sandboxes/announce.ts'
 import { Autopilot } from '../../engine/sandboxes/autopilot.ts'
+import { oomKey } from '../../engine/sandboxes/commands.ts'
 import { EventBus } from '../../engine/sandboxes/events.ts'
 import { Idempotency } from '../../engine/sandboxes/idempotency.ts'
 import { Lifecycle, verbsOf } from '../../engine/sandboxes/lifecycle.ts'
@@ -60,28 +63,31 @@ export function createServices(options: ServiceOptions): Services {
   const activity = new Activity(store, now)
   const locks = new SandboxLocks()
   const guests = new GuestPool({ role: 'daemon', version: options.version })
+  const background = new Background(log)
+  const oom = new OomWatch()
   const lifecycle = new Lifecycle({
     store,
     locks,
-    events,
     driver,
     greet: async (handle, signal) => void (await guests.get(await socketOf(driver, handle), signal)),
     disconnect: async (handle) => guests.drop(await socketOf(driver, handle)),
+    announce: (change) => announce({ events, audit: options.audit, follow, forget, rescheduled: () => autopilot.reset(), log }, change),
     now,
     monotonic,
     at: options.at ?? (() => undefined),
   })
-  const autopilot = new Autopilot({ store, lifecycle, activity, events, now, log })
-  const webhooks = new Webhooks({ hooks: options.webhooks, events, store, now, log, pause })
-  const parts: Parts = { store, events, activity, locks, guests, lifecycle, autopilot }
+  const parts: Parts = { store, events, activity, locks, guests, lifecycle, background, oom }
   const follow = followWith(options, parts)
+  const forget = (record: SandboxRecord): void => oom.forget(oomKey(record))
+  const autopilot = new Autopilot({ store, lifecycle, activity, isBusy: busyWith(options, parts), background, now, log })
+  const webhooks = new Webhooks({ hooks: options.webhooks, events, store, background, now, log, pause })
   return {
-    sandboxes: operationsOf(options, parts, follow),
+    sandboxes: operationsOf(options, { ...parts, autopilot }),
     webhooks,
     begin: async (signal) => {
-      await reconcile({ store, lifecycle, events, drivers: async () => options.drivers, driver, follow, log }, signal)
-      autopilot.begin()
       webhooks.begin()
+      await reconcile({ store, lifecycle, drivers: async () => options.drivers, driver, follow, log }, signal)
+      autopilot.begin()
     },
     needed: () =>
       store.list().some(({ state }) => state === 'running' || state === 'creating' || state === 'removing') || autopilot.pending(),
@@ -90,8 +96,7 @@ export function createServices(options: ServiceOptions): Services {
       return { running: all.filter(({ state }) => state === 'running').length, total: all.length }
     },
     end: async () => {
-      await autopilot.end()
-      await webhooks.end()
+      await background.end(END_LIMIT_MS)
       activity.flush()
       await guests.close()
       store.close()
@@ -107,20 +112,19 @@ interface Parts {
   readonly locks: SandboxLocks
   readonly guests: GuestPool
   readonly lifecycle: Lifecycle
-  readonly autopilot: Autopilot
+  readonly background: Background
+  readonly oom: OomWatch
 }
 
-function operationsOf(options: ServiceOptions, parts: Parts, follow: (record: SandboxRecord) => void): SandboxOperations {
+function operationsOf(options: ServiceOptions, parts: Parts & { readonly autopilot: Autopilot }): SandboxOperations {
   const { driver, audit, auditPath, log } = options
   const runDeps = createRunDeps(options.paths, options.env, auditPath)
   return createSandboxOperations({
     ...parts,
-    follow,
     driver,
     audit,
     log,
     newExecId: newRunId,
-    oom: new OomWatch(),
     newId: createUuidV7(Date.now),
     idempotency: new Idempotency(parts.store, now),
     auditList: (sandbox) => listAudit(auditPath, { sandbox }),
@@ -138,17 +142,15 @@ function operationsOf(options: ServiceOptions, parts: Parts, follow: (record: Sa
 }
 
 /** Keeps in touch with a sandbox that runs: when its connection is lost, it has ended by itself, most likely. */
-function followWith({ driver, log }: ServiceOptions, { guests, lifecycle }: Parts): (record: SandboxRecord) => void {
-  const complain = (record: SandboxRecord) => (error: unknown) =>
-    log(`cannot follow sandbox ${record.name}: ${error instanceof Error ? error.message : String(error)}`)
+function followWith({ driver }: ServiceOptions, { guests, lifecycle, background }: Parts): (record: SandboxRecord) => void {
   const lost = async (record: SandboxRecord): Promise<void> => {
-    if (await lifecycle.lost(record.id, 'it ended by itself')) await keep(record)
+    if (await lifecycle.lost(record.id, { kind: 'lost', text: 'it ended by itself' })) await keep(record)
   }
   const keep = async (record: SandboxRecord): Promise<void> => {
     const handle = handleOf(record)
     if (handle === undefined) return
     const path = await socketOf(driver, handle)
-    guests.onLost(path, () => void lost(record).catch(complain(record)))
+    guests.onLost(path, () => background.run(`sandbox ${record.name}`, () => lost(record)))
     try {
       await guests.get(path)
     } catch (error) {
@@ -156,9 +158,23 @@ function followWith({ driver, log }: ServiceOptions, { guests, lifecycle }: Part
       await lost(record)
     }
   }
-  return (record) => void keep(record).catch(complain(record))
+  return (record) => background.run(`sandbox ${record.name}`, () => keep(record))
 }
 
+/** Whether commands go on in a sandbox that nobody waits for: detached ones, also those of a daemon before us. */
+function busyWith({ driver }: ServiceOptions, { guests }: Parts): (record: SandboxRecord) => Promise<boolean> {
+  return async (record) => {
+    const handle = handleOf(record)
+    if (handle === undefined) return false
+    const guest = await guests.get(await socketOf(driver, handle), AbortSignal.timeout(ANSWER_LIMIT_MS))
+    return (await guest.execList(AbortSignal.timeout(ANSWER_LIMIT_MS))).some(({ running }) => running)
+  }
+}
+
+/** How long background work may take to end, in ms: below what a new daemon waits for an old one. */
+const END_LIMIT_MS = 4_000
+/** How long a sandbox may take to say what goes on in it, in ms. */
+const ANSWER_LIMIT_MS = 5_000
 const now = (): Date => new Date()
 const monotonic = (): number => performance.now()
 /** Sixteen characters of `[0-9a-f]`. */
@@ -166,18 +182,4 @@ const newRunId = (): string => crypto.randomUUID().replaceAll('-', '').slice(0, 
 
 async function socketOf(driver: ServiceOptions['driver'], handle: SandboxHandle): Promise<string> {
   return verbsOf(await driver(handle.driver)).connect(handle).socketPath
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve()
-      },
-      { once: true },
-    )
-  })
 }
