@@ -47,9 +47,10 @@ export interface SandboxOperations {
   reconcile(input: { readonly dry_run: boolean }, signal: AbortSignal): Promise<ReconcileReport>
   /** The sandbox as an `agentkernel.toml`. */
   exportConfig(name: string): Promise<string>
-  /** Makes a sandbox from such a text and does not start it. */
+  /** Makes a sandbox from such a text and does not start it. The text may ask for what its caller may ask for, and no more. */
   importConfig(
     input: { readonly config: string; readonly as?: string; readonly backend?: string },
+    options: { readonly caller: Caller },
     signal: AbortSignal,
   ): Promise<SandboxInfo>
   logs(name: string): Promise<AuditListing>

@@ -118,6 +118,20 @@ describe('a sandbox', () => {
     expect((await http.post('/sandboxes/import', { config: '= no toml' })).status).toBe(400)
   })
 
+  test('gets no more from a file than its caller may ask for', async () => {
+    const open = await HttpDaemon.start({ keys: [] })
+    try {
+      const config = '[sandbox]\nname = "wide"\n[security]\nprofile = "permissive"'
+      for (const path of ['/sandboxes/import', '/sandboxes/wide/config']) {
+        const { status, body } = await open.post(path, { config })
+        expect([path, status, body['code']]).toEqual([path, 403, 'api_key_required'])
+      }
+      expect((await open.ask('/sandboxes/wide')).status).toBe(404)
+    } finally {
+      await open.daemon.dispose()
+    }
+  })
+
   test('can be removed while it is being made', async () => {
     const making = http.post('/sandboxes', { name: 'hasty' })
     let removed = await http.ask('/sandboxes/hasty', { method: 'DELETE' })

@@ -28,7 +28,7 @@ const HTTP_DEFAULT_CPUS = 1
 
 /**
  * Decides everything about a sandbox that stays, from the request and the configuration: the same decisions, by the same code, as for
- * a single run. Errors: `policy_denied`, `isolation_too_weak`, `invalid_argument`, `config_invalid`, `not_available_yet`.
+ * a single run. Errors: `api_key_required`, `policy_denied`, `isolation_too_weak`, `invalid_argument`, `config_invalid`, `not_available_yet`.
  */
 export async function describeRequest(
   deps: DescribeDeps,
@@ -37,6 +37,10 @@ export async function describeRequest(
   caller: Caller,
   signal: AbortSignal,
 ): Promise<{ readonly record: SandboxRecord; readonly warnings: readonly string[] }> {
+  // The door has looked at the members of a request, but not into the text of one that is imported.
+  if (request.profile === 'permissive' && !caller.authenticated) {
+    throw new AppError('api_key_required', 'the profile `permissive` needs an API key')
+  }
   const asRun = runRequestOf(request, caller)
   const config = await deps.loadConfig(asRun)
   const resolved = resolvePermissions(asRun, config, deps.machine)

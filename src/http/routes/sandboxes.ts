@@ -66,9 +66,9 @@ export const sandboxHandlers: Handlers<Names> = {
   sandboxResize: async ({ name, ...limits }, { deps }) => ({ data: await deps.sandboxes.resize(name, limits, uncancelled()) }),
   sandboxRecover: async ({ name }, { deps }) => ({ data: await deps.sandboxes.recover(name) }),
   sandboxExport: async ({ name }, { deps }) => ({ data: await deps.sandboxes.exportConfig(name) }),
-  sandboxImport: async (input, { deps }) => ({ data: await deps.sandboxes.importConfig(input, uncancelled()) }),
-  sandboxImportAs: async ({ name, ...input }, { deps }) => ({
-    data: await deps.sandboxes.importConfig({ ...input, as: name }, uncancelled()),
+  sandboxImport: async (input, { deps, caller }) => ({ data: await deps.sandboxes.importConfig(input, { caller }, uncancelled()) }),
+  sandboxImportAs: async ({ name, ...input }, { deps, caller }) => ({
+    data: await deps.sandboxes.importConfig({ ...input, as: name }, { caller }, uncancelled()),
   }),
   session: async ({ name }, { deps }) => ({ data: { sandbox: name, entries: (await deps.sandboxes.logs(name)).records } }),
 }

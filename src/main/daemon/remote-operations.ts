@@ -31,7 +31,7 @@ export function remoteOperations(client: AgentKernel): SandboxOperations {
     gc: ({ dry_run, labels }, signal) => asked(() => client.gc({ dry_run, ...(labels === undefined ? {} : { labels }), ...long, signal })),
     reconcile: ({ dry_run }, signal) => asked(() => client.reconcile({ dry_run, ...long, signal })),
     exportConfig: (name) => asked(() => client.exportConfig(name)),
-    importConfig: ({ config, as, backend }, signal) =>
+    importConfig: ({ config, as, backend }, _options, signal) =>
       asked(async () =>
         asInfo(
           await client.importConfig(
