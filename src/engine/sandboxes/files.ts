@@ -22,9 +22,10 @@ export function fileOperations(deps: FileDeps): FileOperations {
   }
   return {
     readFile: async (name, path, range, signal): Promise<FileStream> => {
-      const file = await (await guest(name)).read(path, range, signal)
+      const within = await guest(name)
+      // Before the stream is opened: one that nobody reads would hold its place.
       await deps.audit.append({ type: 'file_read', sandbox: name, path })
-      return file
+      return within.read(path, range, signal)
     },
     writeFile: async (name, path, bytes, options, signal) => {
       const size = await (await guest(name)).write(path, bytes, { ...options, parents: true }, signal)
@@ -43,9 +44,9 @@ export function fileOperations(deps: FileDeps): FileOperations {
       yield* (await guest(name)).watch(path, options, signal)
     },
     tarOut: async (name, path, signal) => {
-      const bytes = (await guest(name)).tarOut(path, signal)
+      const within = await guest(name)
       await deps.audit.append({ type: 'file_read', sandbox: name, path })
-      return bytes
+      return within.tarOut(path, signal)
     },
     tarIn: async (name, path, bytes, signal) => {
       const result = await (await guest(name)).tarIn(path, bytes, signal)

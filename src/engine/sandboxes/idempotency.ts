@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '../../contract/errors.ts'
+import { ignore } from '../../lib/ignore.ts'
 import type { SandboxStore } from '../../store/sandboxes/store.ts'
 
 /** Requests that carry a key and must happen once. */
@@ -46,7 +47,12 @@ export class Idempotency {
       this.#store.dropReply(key)
       throw error
     })
-    this.#store.keepReply(key, { requestHash, status: 201, body: JSON.stringify(result), createdAt })
+    try {
+      this.#store.keepReply(key, { requestHash, status: 201, body: JSON.stringify(result), createdAt })
+    } catch (error) {
+      ignore(error, 'it has happened; the same request again is answered by what it made')
+      this.#store.dropReply(key)
+    }
     return result
   }
 }
