@@ -50,7 +50,7 @@ beforeAll(() => {
 afterAll(() => rmSync(parent, { recursive: true, force: true }))
 
 function makeCheckout(folder: string): void {
-  mkdirSync(join(folder, 'src/main'), { recursive: true })
+  for (const sources of ['src/main', 'sdk/typescript/src']) mkdirSync(join(folder, sources), { recursive: true })
   mkdirSync(join(folder, 'guest/cmd/agentkernel-guest'), { recursive: true })
   copyFileSync(join(ROOT, 'agentkernel'), join(folder, 'agentkernel'))
   cpSync(join(ROOT, 'scripts'), join(folder, 'scripts'), { recursive: true })
