@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { findCgroupRoots } from '../../src/drivers/namespace/cgroup.ts'
 import { runFolders, type World } from './world.ts'
@@ -45,12 +45,21 @@ export const membersOf = (pids: readonly number[]): string[] =>
 
 function groupFolders(pids: readonly number[]): string[] {
   return [...new Set([groups?.memory, groups?.pids, groups?.cpu])].flatMap((parent) =>
-    parent === undefined || !existsSync(parent)
+    parent === undefined
       ? []
-      : readdirSync(parent)
+      : namesIn(parent)
           .filter((name) => pids.some((pid) => name.includes(`.${pid}.`)))
           .map((name) => join(parent, name)),
   )
+}
+
+/** Nothing where there is none, or only another user's: then nothing in it is ours. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
 }
 
 /** Mounts of the host that were not there before the tests. */
