@@ -201,6 +201,11 @@ func TestAPingIsAnsweredBeforeQueuedData(t *testing.T) {
 		return queued >= streams*sendAhead*3/4
 	})
 	peer.send(0, PingType, "12345678")
+	// Frames are taken in order: with this stream there, the answer has its place. Until then nothing is read, or what counts would be
+	// how soon the reader of a busy machine has its turn.
+	const after = 2*streams + 1
+	peer.send(after, OpenType, `{"op":"x"}`)
+	waitFor(t, server.Conn, func() bool { return server.last == after })
 	before := 0
 	for {
 		h, payload, err := peer.next()
