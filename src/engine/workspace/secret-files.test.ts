@@ -16,7 +16,7 @@ describe('the table of secret files', () => {
     x.ppk .netrc _netrc .git-credentials .git/credentials .pgpass .pypirc .cargo/credentials .cargo/credentials.toml .aws/credentials
     .kube/config kubeconfig dev.kubeconfig kubeconfig.yaml .vault-token .htpasswd config/master.key config/credentials/prod.key
     .gnupg/private-keys-v1.d/0123.key gcloud/legacy_credentials/a@b/adc.json application_default_credentials.json .codex/auth.json
-    .aws/sso/cache/abc.json .dockercfg .config/gh/hosts.yml .claude/.credentials.json`
+    .aws/sso/cache/abc.json .dockercfg .config/gh/hosts.yml .claude/.credentials.json daemon.token run/daemon.token`
   test.each(hidden.split(/\s+/))('%s is hidden', (path) => {
     expect(actionFor(path)).toEqual({ hide: 'always' })
   })

@@ -53,6 +53,7 @@ export const SECRET_RULES: readonly SecretRule[] = [
 
   { names: ['.netrc', '_netrc', '.authinfo', '.authinfo.gpg'], action: HIDE, why: 'passwords of hosts' },
   { names: ['.git-credentials'], action: HIDE, why: 'git passwords' },
+  { names: ['daemon.token'], action: HIDE, why: 'what opens our own daemon' },
   {
     names: ['credentials'],
     within: ['/.git/', '/git/', '/.aws/', '/.gem/', '/.cargo/'],
