@@ -175,6 +175,24 @@ describe('a sandbox that stays', () => {
       expect(index).toBeGreaterThanOrEqual(3)
     }, 60_000)
 
+    test('S40 whoever makes it is killed at any moment, and nothing is left after a sweep', async () => {
+      const command = [...world().caller.prefix, ...keptCommand(world(), 'leave', ['sleep', '1000'])]
+      const options = { cwd: world().project, env: environmentOf(world(), 'x'), stdout: 'ignore', stderr: 'ignore' } as const
+      const began = performance.now()
+      await Bun.spawn(command, options).exited
+      const tookMs = performance.now() - began
+      for (let moment = 0; moment < 24; moment++) {
+        const maker = Bun.spawn(command, options)
+        // Moments spread over the second half: before, the program itself is loaded.
+        await Bun.sleep(tookMs * (0.5 + moment / 44))
+        maker.kill('SIGKILL')
+        await maker.exited
+      }
+      expect(Number(sweep(world()))).toBeGreaterThan(0)
+      await untilEmpty(() => left(world()))
+      expect(sweep(world())).toBe('0')
+    }, 60_000)
+
     test('S40 who started it may be gone: it is found, and removed without a trace', async () => {
       await leave(world(), 'cd ~; mkdir -p a/b; chmod 0 a/b a; cd /workspace; mkfifo f; ln -s / l; sleep 1000')
       expect(sandboxProcesses(world())).not.toEqual([])

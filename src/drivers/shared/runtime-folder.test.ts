@@ -1,19 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isAppError } from '../../contract/errors.ts'
+import { identityOf } from './process.ts'
 import { claimRuntimeFolder, dropAbandoned, findRuntimeFolder, removeRuntimeFolder, runtimeOwners, socketIn } from './runtime-folder.ts'
 
 let base: string
@@ -56,7 +46,7 @@ describe('the runtime folder of a sandbox', () => {
     expect(runtimeOwners(join(base, 'never'))).toEqual([])
   })
 
-  test('is the next one when the first is somebody else’s, a link, a file, or open to others', () => {
+  test('is the next one when the first is somebody else’s, a link, a file, or a folder with something in it', () => {
     const first = claimRuntimeFolder(runtime, owner('a'))
     const taken: (() => void)[] = [
       () => writeFileSync(join(first, 'owner.json'), JSON.stringify(owner('b'))),
@@ -70,8 +60,7 @@ describe('the runtime folder of a sandbox', () => {
       },
       () => {
         rmSync(first)
-        mkdirSync(first)
-        chmodSync(first, 0o755)
+        mkdirSync(join(first, 'theirs'), { recursive: true })
       },
     ]
     for (const take of taken) {
@@ -83,14 +72,12 @@ describe('the runtime folder of a sandbox', () => {
     expect(readdirSync(base)).toEqual(['run'])
   })
 
-  test('is taken over from somebody who was interrupted before it was marked', () => {
-    const path = claimRuntimeFolder(runtime, owner('a'))
-    for (const content of [undefined, '{"sandbox":']) {
-      rmSync(join(path, 'owner.json'))
-      if (content !== undefined) writeFileSync(join(path, 'owner.json'), content)
-      expect(claimRuntimeFolder(runtime, owner('a'))).toBe(path)
-      expect(findRuntimeFolder(runtime, owner('a'))).toBe(path)
-    }
+  test('is not taken when others can look into it', () => {
+    const first = claimRuntimeFolder(runtime, owner('a'))
+    chmodSync(first, 0o755)
+    const second = claimRuntimeFolder(runtime, owner('a'))
+    expect(second).not.toBe(first)
+    expect(lstatSync(second).mode & 0o777).toBe(0o700)
   })
 
   test('is refused when its socket’s path would be too long', () => {
@@ -103,18 +90,13 @@ describe('the runtime folder of a sandbox', () => {
   })
 })
 
-test('folders that somebody made and never marked are dropped, but not right after they were made', () => {
-  mkdirSync(runtime)
-  const [old, fresh, other, marked] = ['00000000', '11111111', 'daemon', '22222222'].map((name) => join(runtime, name)) as [
-    string,
-    string,
-    string,
-    string,
-  ]
-  for (const folder of [old, fresh, other, marked]) mkdirSync(folder)
-  writeFileSync(join(marked, 'owner.json'), '{}')
-  for (const folder of [old, other, marked]) utimesSync(folder, 1000, 1000)
+test('folders whose maker crashed before they had their name are dropped, and no others', () => {
+  const path = claimRuntimeFolder(runtime, owner('a'))
+  const mine = identityOf(process.pid)!
+  const made = [`.00000000.${mine.pid}.${mine.start_time}`, `.11111111.${mine.pid}.1`, `.22222222.${2 ** 22 + 1}.5`, 'daemon', '33333333']
+  for (const name of made) mkdirSync(join(runtime, name, 'part'), { recursive: true })
   dropAbandoned(runtime)
-  expect([old, fresh, other, marked].map((folder) => existsSync(folder))).toEqual([false, true, true, true])
+  expect([...made.filter((name) => existsSync(join(runtime, name)))]).toEqual([made[0]!, 'daemon', '33333333'])
+  expect(existsSync(path)).toBe(true)
   dropAbandoned(join(base, 'never'))
 })

@@ -1,8 +1,9 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
+import { isSameProcess, startTimeOf } from '../../lib/process-identity.ts'
 
 /** Where a sandbox that runs has its socket: below the runtime folder, which others of the same user may share. */
 export const socketIn = (folder: string): string => join(folder, 'shim.sock')
@@ -12,8 +13,6 @@ const LONGEST_SOCKET = 100
 /** Sandboxes whose names begin alike beyond this many are not to be expected, of 2^32 names. */
 const MOST_TRIES = 8
 const OWNER_FILE = 'owner.json'
-/** A folder that is empty this long, in ms, has nobody who is about to fill it. */
-const ABANDONED_MS = 60_000
 
 /** Whose a folder is. */
 interface RuntimeOwner {
@@ -31,24 +30,30 @@ export function claimRuntimeFolder(runtimeDir: string, owner: RuntimeOwner): str
   for (let number = 0; number < MOST_TRIES; number++) {
     const path = join(runtimeDir, nameOf(owner, number))
     if (Buffer.byteLength(socketIn(path)) > LONGEST_SOCKET) throw unusable(path, `a socket's path may have ${LONGEST_SOCKET} bytes`)
-    if (claim(path, owner)) return path
+    if (claim(runtimeDir, nameOf(owner, number), owner)) return path
   }
   throw unusable(runtimeDir, 'it is full of the folders of others')
 }
 
-function claim(path: string, owner: RuntimeOwner): boolean {
-  try {
-    mkdirSync(path, { mode: 0o700 })
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw unusable(path, error instanceof Error ? error.message : String(error), error)
-    const info = lstatSync(path)
-    if (!info.isDirectory() || info.uid !== process.getuid?.() || (info.mode & 0o777) !== 0o700) return false
-    const there = readOwner(path)
-    // Without a mark: somebody was interrupted here before anything came of it.
-    if (there !== undefined) return isOwner(there, owner)
+/** Marked before it has its name, so that at no moment there is one that is nobody's. */
+function claim(runtimeDir: string, name: string, owner: RuntimeOwner): boolean {
+  const path = join(runtimeDir, name)
+  const info = lstatSync(path, { throwIfNoEntry: false })
+  if (info?.isDirectory() === true && info.uid === process.getuid?.() && (info.mode & 0o777) === 0o700 && isOwner(readOwner(path), owner)) {
+    return true
   }
-  writeFileSync(join(path, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 })
-  return true
+  const fresh = join(runtimeDir, `.${name}.${process.pid}.${startTimeOf(process.pid) ?? '0'}`)
+  try {
+    mkdirSync(fresh, { mode: 0o700 })
+    writeFileSync(join(fresh, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 })
+    renameSync(fresh, path)
+    return true
+  } catch (error) {
+    rmSync(fresh, { recursive: true, force: true })
+    // Something that is somebody else's is there.
+    if (isErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR', 'EPERM')) return false
+    throw unusable(path, error instanceof Error ? error.message : String(error), error)
+  }
 }
 
 /** The folder that is a sandbox's now; undefined when it has none. */
@@ -74,15 +79,12 @@ function names(runtimeDir: string): string[] {
   }
 }
 
-/** Removes folders that were made and never marked, by somebody who crashed in between. Whoever is just about to mark one is left alone. */
+/** Removes folders that never got their name, because their maker crashed. */
 export function dropAbandoned(runtimeDir: string): void {
   for (const name of names(runtimeDir)) {
-    const path = join(runtimeDir, name)
-    try {
-      if (/^[0-9a-f]{8}$/.test(name) && Date.now() - lstatSync(path).mtimeMs > ABANDONED_MS) rmdirSync(path)
-    } catch (error) {
-      ignore(error, 'not empty, so not abandoned')
-    }
+    const [, pid, startTime] = /^\.[0-9a-f]{8}\.(\d+)\.(\d+)$/.exec(name) ?? []
+    if (pid === undefined || startTime === undefined || isSameProcess(Number(pid), startTime)) continue
+    rmSync(join(runtimeDir, name), { recursive: true, force: true })
   }
 }
 
