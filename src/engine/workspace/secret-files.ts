@@ -108,4 +108,4 @@ export const SECRET_RULES: readonly SecretRule[] = [
  * Stands for these tables and the code that applies them. What a scan remembered under another number is not trusted,
  * so it has to change with them; a test says when, and to what. Written down, because computing it takes each run time.
  */
-export const RULES_FINGERPRINT = 1892884600
+export const RULES_FINGERPRINT = 1017792519
