@@ -31,7 +31,8 @@ describe('sandboxes that stay', () => {
   test('are kept only by drivers that are told where, without touching the disk', async () => {
     expect((await createDrivers(PATHS)).map(({ sandboxes }) => sandboxes)).toEqual(availableBackends().map(() => undefined))
     for (const { sandboxes } of await createDrivers(PATHS, keep)) expect(sandboxes).toBeDefined()
-    expect((await chooseDriver('namespace', PATHS, keep)).sandboxes).toBeDefined()
+    const restart = { paths: PATHS, runtimeDir: keep.runtimeDir, stays: false, audit: false, user: 'me' }
+    expect((await chooseDriver('namespace', PATHS, { ...keep, restart })).sandboxes).toBeDefined()
     expect(existsSync(PATHS.dataDir)).toBe(false)
   })
 })
