@@ -2,85 +2,27 @@ package launch
 
 import (
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"agentkernel/guest/internal/filetest"
 	"agentkernel/guest/internal/plan"
 )
 
-// tree makes files below a new folder: names ending in / are folders, content beginning with "-> " is a symlink.
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	root := t.TempDir()
-	for name, content := range files {
-		whole := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(whole), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		link, isLink := strings.CutPrefix(content, "-> ")
-		var err error
-		switch {
-		case strings.HasSuffix(name, "/"):
-			err = os.MkdirAll(whole, 0o755)
-		case isLink:
-			err = os.Symlink(link, whole)
-		default:
-			err = os.WriteFile(whole, []byte(content), 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return root
-}
-
-func chmod(t *testing.T, path string, mode os.FileMode) {
-	t.Helper()
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func readBack(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
-// within fails the test when the work has not ended in time: what it guards against is waiting for ever.
-func within(t *testing.T, work func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		work()
-	}()
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		t.Fatal("still waiting")
-	}
-}
-
 func TestShow(t *testing.T) {
 	large := strings.Repeat("x", smallFile+1)
-	root := tree(t, map[string]string{
+	root := filetest.Make(t, map[string]string{
 		"etc/small": "text\n", "etc/empty": "", "etc/limit": large[1:], "etc/large": large, "etc/folder/inner": "x",
 		"etc/to-small": "-> small", "etc/to-folder": "-> folder", "etc/dangling": "-> nothing", "etc/loop": "-> loop",
 		"etc/private": "key", "etc/group": "key", "etc/private-large": large, "bin": "-> usr/bin",
 	})
-	chmod(t, root+"/etc/private", 0o600)
-	chmod(t, root+"/etc/group", 0o640)
-	chmod(t, root+"/etc/private-large", 0o600)
-	chmod(t, root+"/etc/empty", 0o444)
+	filetest.Chmod(t, root+"/etc/private", 0o600)
+	filetest.Chmod(t, root+"/etc/group", 0o640)
+	filetest.Chmod(t, root+"/etc/private-large", 0o600)
+	filetest.Chmod(t, root+"/etc/empty", 0o444)
 
 	file := func(name string) []plan.Mount {
 		return []plan.Mount{{Kind: "copy", Source: root + "/etc/" + name, Target: "etc/" + name, Mode: 0o644}}
@@ -108,7 +50,7 @@ func TestShow(t *testing.T) {
 }
 
 func TestASymlinkAtTheTopStaysOne(t *testing.T) {
-	root := tree(t, map[string]string{"bin": "-> usr/bin", "usr/bin/": ""})
+	root := filetest.Make(t, map[string]string{"bin": "-> usr/bin", "usr/bin/": ""})
 	want := []plan.Mount{{Kind: "symlink", Target: "bin", Data: "usr/bin"}}
 	if got := show(root+"/bin", "bin"); !reflect.DeepEqual(got, want) {
 		t.Errorf("top: %v", got)
@@ -120,14 +62,14 @@ func TestASymlinkAtTheTopStaysOne(t *testing.T) {
 }
 
 func TestWhatIsNeitherFileNorFolderIsNotOpened(t *testing.T) {
-	root := tree(t, nil)
+	root := filetest.Make(t, nil)
 	if err := unix.Mkfifo(root+"/fifo", 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink("fifo", root+"/to-fifo"); err != nil {
 		t.Fatal(err)
 	}
-	within(t, func() {
+	filetest.Within(t, func() {
 		for _, source := range []string{root + "/fifo", root + "/to-fifo", os.DevNull} {
 			if got := show(source, "etc/x"); got != nil {
 				t.Errorf("%s is shown by %v", source, got)
@@ -137,7 +79,7 @@ func TestWhatIsNeitherFileNorFolderIsNotOpened(t *testing.T) {
 }
 
 func TestExpandTakesEntriesByTheStartOfTheirName(t *testing.T) {
-	root := tree(t, map[string]string{
+	root := filetest.Make(t, map[string]string{
 		"python3/x": "", "python3.12": "py", "java-17/": "", "jav": "no", "a-python": "no", "fonts/": "",
 	})
 	got, err := expand([]plan.Mount{
@@ -168,13 +110,13 @@ func TestExpandShowsNothingOfAFolderThatIsNotThere(t *testing.T) {
 
 func TestAFileIsCopiedWhole(t *testing.T) {
 	long := strings.Repeat("0123456789", 10_000)
-	source := tree(t, map[string]string{"long": long, "empty": "", "link": "-> long"})
+	source := filetest.Make(t, map[string]string{"long": long, "empty": "", "link": "-> long"})
 	b := &builder{stage: t.TempDir()}
 	for name, want := range map[string]string{"long": long, "empty": "", "link": long} {
 		if err := b.apply(plan.Mount{Kind: "copy", Source: source + "/" + name, Target: name, Mode: 0o644}); err != nil {
 			t.Fatal(err)
 		}
-		if readBack(t, b.stage+"/"+name) != want {
+		if filetest.Read(t, b.stage+"/"+name) != want {
 			t.Errorf("%s is not the same", name)
 		}
 	}
