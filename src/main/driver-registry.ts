@@ -22,6 +22,9 @@ interface RegistryEntry {
   readonly create?: (paths: Paths, keep: KeepOptions | undefined) => Promise<Driver>
 }
 
+type AvailableEntry = RegistryEntry & Required<Pick<RegistryEntry, 'create'>>
+const isAvailable = (entry: RegistryEntry): entry is AvailableEntry => entry.create !== undefined
+
 /** Every driver, in the order of automatic selection. This is the one list of names outside the drivers' own folders. */
 const ENTRIES: readonly RegistryEntry[] = [
   { name: 'firecracker', aliases: ['fc'] },
@@ -62,34 +65,44 @@ async function restartOf({ dataDir }: Paths, { restart, runtimeDir }: KeepOption
   return {
     argv: [process.execPath, ...daemonArguments(restart)],
     env: [],
-    socket: daemonAddress(runtimeDir).socket,
+    socket: daemonAddress(runtimeDir, dataDir).socket,
     lock: daemonFiles(dataDir).restartLock,
   }
 }
 
 /** Names of the drivers that work in this release. */
-export const availableBackends = (): string[] => ENTRIES.filter((entry) => entry.create !== undefined).map((entry) => entry.name)
+export const availableBackends = (): string[] => ENTRIES.filter(isAvailable).map((entry) => entry.name)
 
 /** Every driver of this release, in the order of automatic selection. */
 export async function createDrivers(paths: Paths, keep?: KeepOptions): Promise<Driver[]> {
   const drivers: Driver[] = []
-  for (const entry of ENTRIES) if (entry.create !== undefined) drivers.push(await entry.create(paths, keep))
+  for (const entry of ENTRIES) if (isAvailable(entry)) drivers.push(await entry.create(paths, keep))
   return drivers
 }
 
 /** The driver of that name, or the first available one. Errors: `backend_unknown`, `not_available_yet`, `backend_unavailable`. */
 export async function chooseDriver(name: string | undefined, paths: Paths, keep?: KeepOptions): Promise<Driver> {
+  const { create } = await getEntry(name)
+  return create(paths, keep)
+}
+
+/** What the driver calls itself that `chooseDriver` makes. Errors: the same. */
+export async function backendName(name: string | undefined): Promise<string> {
+  return (await getEntry(name)).name
+}
+
+async function getEntry(name: string | undefined): Promise<AvailableEntry> {
   if (name === undefined) {
-    const create = ENTRIES.find((entry) => entry.create !== undefined)?.create
-    if (create === undefined || process.platform !== 'linux')
+    const first = ENTRIES.find(isAvailable)
+    if (first === undefined || process.platform !== 'linux')
       throw new AppError('backend_unavailable', 'no backend of this release works on this system')
-    return create(paths, keep)
+    return first
   }
   const entry = ENTRIES.find((candidate) => candidate.name === name || candidate.aliases?.includes(name) === true)
   if (entry === undefined) {
     throw await unknownBackend(name)
   }
-  if (entry.create === undefined) {
+  if (!isAvailable(entry)) {
     throw new AppError(
       'not_available_yet',
       `backend "${entry.name}" is not available yet; this release has: ${availableBackends().join(', ')}`,
@@ -98,7 +111,7 @@ export async function chooseDriver(name: string | undefined, paths: Paths, keep?
       },
     )
   }
-  return entry.create(paths, keep)
+  return entry
 }
 
 /** Suggests from every name there is: who means docker shall not be led to another backend. */

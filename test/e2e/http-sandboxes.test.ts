@@ -167,10 +167,10 @@ describe('the server', () => {
     await http.sandbox('audited')
     await http.post('/sandboxes/audited/exec', { command: ['true'] })
     const of = async (path: string) => ((await http.ask(path)).body['data'] as { type: string }[]).map(({ type }) => type)
-    expect(await of('/sandboxes/audited/logs')).toEqual(['sandbox_created', 'command_executed'])
+    expect(await of('/sandboxes/audited/logs')).toEqual(['sandbox_created', 'sandbox_started', 'command_executed'])
     expect(await of('/audit?last=1')).toHaveLength(1)
     expect((await http.ask('/sandboxes/audited/session')).body['data']).toMatchObject({ sandbox: 'audited' })
-    expect((await http.ask('/sessions')).body['data']).toContainEqual({ sandbox: 'audited', entry_count: 2 })
+    expect((await http.ask('/sessions')).body['data']).toContainEqual({ sandbox: 'audited', entry_count: 3 })
     expect((await http.ask('/audit/verify')).body['data']).toMatchObject({ ok: true })
   })
 

@@ -20,6 +20,8 @@ export interface CommandDeps extends RunningDeps {
   readonly audit: AuditSink
   readonly newExecId: () => string
   readonly oom: OomWatch
+  /** Ids of commands that somebody waits for through this daemon. */
+  readonly attended: Set<string>
   /** One line for the daemon's log. */
   readonly log: (text: string) => void
 }
@@ -64,6 +66,7 @@ export async function startCommand(
   follow(deps, running, result)
   // Whatever becomes of it, also when it never starts.
   void record(deps, running, request, result)
+  if (!options.detach) attend(deps, stream.id, result)
   const pid = await stream.started
   if (options.detach) void readToEnd(stream)
   if (options.detach) deps.events.emit('sandbox.exec.started', running.record, { command: request.command, exec_id: stream.id, pid })
@@ -107,7 +110,9 @@ export async function attachCommand(
 
 export async function listCommands(deps: CommandDeps, name: string): Promise<DetachedCommand[]> {
   const { guest } = await requireRunning(deps, name)
-  return (await guest.execList()).filter((exec) => exec.detach).map((exec) => detachedOf(name, exec))
+  // Those that were left, and those that a daemon before this one left behind.
+  const left = (exec: GuestExec): boolean => exec.detach || (exec.running && !deps.attended.has(exec.id))
+  return (await guest.execList()).filter(left).map((exec) => detachedOf(name, exec))
 }
 
 /** Errors: `exec_not_found`. */
@@ -198,6 +203,12 @@ function directory({ record, handle }: Running, workdir: string | undefined): st
   const from = start === '' ? (handle.guest?.cwd ?? '/') : start
   if (workdir?.includes('\0') === true) throw new AppError('invalid_argument', 'the working directory holds a NUL character')
   return workdir === undefined || workdir === '' ? from : posix.resolve(from, workdir)
+}
+
+/** Somebody waits for this command: it is nobody else's to find. */
+function attend({ attended }: CommandDeps, id: string, result: Promise<unknown>): void {
+  attended.add(id)
+  result.catch((error: unknown) => ignore(error, 'whoever waits for the command is told')).finally(() => attended.delete(id))
 }
 
 /** A sandbox in which a command runs is in use. */

@@ -26,6 +26,7 @@ describe('importing a sandbox', () => {
     ['[sandbox]\nname = 5', 'sandbox.name is not a text'],
     ['[sandbox]\nname = "a"\n[resources]\nmemory_mb = -1', 'resources.memory_mb'],
     ['[sandbox]\nname = "a"\n[security]\nprofile = "none"', 'security.profile'],
+    ['[sandbox]\nname = "a"\n[security]\nread_only = true', 'security.read_only'],
   ])('refuses %j and says why', (text, reason) => {
     expect(() => importRequest(text, undefined, undefined)).toThrow(reason)
   })

@@ -3,6 +3,7 @@ import { AppError } from '../../contract/errors.ts'
 import type { ProfileName } from '../../contract/config.ts'
 import { PROFILE_NAMES } from '../../contract/config.ts'
 import type { CreateRequest } from '../../contract/sandboxes.ts'
+import { DEFAULT_PROFILE, PROFILES } from '../../policy/profiles.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import { savedOf } from './saved.ts'
 
@@ -46,6 +47,7 @@ export function importRequest(text: string, as: string | undefined, backend: str
   const vcpus = numberOf(resources['vcpus'], 'resources.vcpus')
   const memory = numberOf(resources['memory_mb'], 'resources.memory_mb')
   const preferred = textOf(agent['preferred'], 'agent.preferred')
+  refuseOverrides(security, profile === undefined ? DEFAULT_PROFILE : profileOf(profile))
   return {
     name,
     start: false,
@@ -54,6 +56,27 @@ export function importRequest(text: string, as: string | undefined, backend: str
     ...(profile === undefined ? {} : { profile: profileOf(profile) }),
     ...(vcpus === undefined ? {} : { vcpus }),
     ...(memory === undefined ? {} : { memory_mb: memory }),
+  }
+}
+
+/** What a profile does not give cannot be asked for in an import yet, and silently getting something else would be worse. */
+function refuseOverrides(security: Record<string, unknown>, name: ProfileName): void {
+  const profile = PROFILES[name]
+  const given: Readonly<Record<string, unknown>> = {
+    mount_home: profile.mountHome,
+    pass_env: profile.passEnv,
+    read_only: profile.readOnlyRoot,
+    seccomp: profile.seccomp,
+  }
+  for (const [key, value] of Object.entries(given)) {
+    if (security[key] === undefined || security[key] === value) continue
+    throw new AppError(
+      'not_available_yet',
+      `security.${key} = ${JSON.stringify(security[key])} differs from the profile ${name}, which an import cannot do yet`,
+      {
+        fix: 'Leave the key out, or make the sandbox with `sandbox create --config FILE`.',
+      },
+    )
   }
 }
 

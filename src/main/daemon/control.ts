@@ -14,17 +14,65 @@ const ANSWER_MS = 5_000
 
 /** Operations on sandboxes through the daemon, which is started when there is none. */
 export async function sandboxOperations(options: ConnectOptions): Promise<SandboxOperations> {
-  return remoteOperations(clientFor(await connectDaemon(options)))
+  const line = new DaemonLine(await connectDaemon(options), () => connectDaemon(options))
+  return remoteOperations(line.client, () => line.renew())
 }
 
-/** A client of the daemon's socket, made of the SDK that everybody uses. */
-function clientFor({ address, token }: DaemonLink): AgentKernel {
-  return new AgentKernel({
-    baseUrl: 'http://localhost',
-    apiKey: token,
-    fetch: (url, init) => fetch(url, { ...init, unix: address.socket }),
-    webSocket: (url, { headers }) => new WebSocket(`ws+unix://${socketInUrl(address.socket)}:${pathOf(url)}`, { headers }),
-  })
+/**
+ * A client of the daemon's socket, made of the SDK that everybody uses. Between our look and our request the daemon may have been replaced: a
+ * request that was not let in has done nothing, and is made once more to the next one.
+ */
+class DaemonLine {
+  readonly client: AgentKernel
+  readonly #again: () => Promise<DaemonLink>
+  #link: DaemonLink
+
+  constructor(link: DaemonLink, again: () => Promise<DaemonLink>) {
+    this.#link = link
+    this.#again = again
+    this.client = new AgentKernel({
+      baseUrl: 'http://localhost',
+      fetch: (url, init) => this.#fetch(url, init),
+      webSocket: (url, { headers }) =>
+        new WebSocket(`ws+unix://${socketInUrl(this.#link.address.socket)}:${pathOf(url)}`, { headers: this.#headers(headers) }),
+    })
+  }
+
+  /** Finds the daemon that there is now, or starts one. */
+  async renew(): Promise<void> {
+    this.#link = await this.#again()
+  }
+
+  async #fetch(url: string, init: RequestInit): Promise<Response> {
+    const reply = await this.#send(url, init).catch((error: unknown) => {
+      if (isNotLetIn(error)) return undefined
+      throw error
+    })
+    // A body that flows can be sent only once.
+    const canRepeat = init.body === undefined || init.body === null || typeof init.body === 'string'
+    if (reply !== undefined && (reply.status !== UNAUTHORIZED || !canRepeat)) return reply
+    await reply?.body?.cancel()
+    await this.renew()
+    return this.#send(url, init)
+  }
+
+  #send(url: string, init: RequestInit): Promise<Response> {
+    return fetch(url, { ...init, headers: this.#headers(init.headers), unix: this.#link.address.socket })
+  }
+
+  #headers(given: RequestInit['headers']): Record<string, string> {
+    const headers = new Headers(given)
+    headers.set('authorization', `Bearer ${this.#link.token}`)
+    return Object.fromEntries(headers)
+  }
+}
+
+const UNAUTHORIZED = 401
+
+/** True when nobody listened: nothing of the request has arrived. */
+function isNotLetIn(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return ['ECONNREFUSED', 'ENOENT', 'ConnectionRefused', 'FailedToOpenSocket'].includes(String(code))
 }
 
 /**

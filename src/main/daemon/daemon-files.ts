@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bootId, isRunningProcess, startTimeOf } from '../../lib/process-identity.ts'
 import { ignore } from '../../lib/ignore.ts'
@@ -27,10 +27,21 @@ export interface DaemonAddress {
   /** File with what every connection must show; only the user can read it. New with each daemon. */
   readonly token: string
 }
-export const daemonAddress = (runtimeDir: string): DaemonAddress => ({
-  socket: join(runtimeDir, 'daemon.sock'),
-  token: join(runtimeDir, 'daemon.token'),
-})
+/** Daemons of several data folders may share a runtime folder, so their files there are named after the data folder. */
+export function daemonAddress(runtimeDir: string, dataDir: string): DaemonAddress {
+  const mark = new Bun.CryptoHasher('sha256').update(realPath(dataDir)).digest('hex').slice(0, 8)
+  return { socket: join(runtimeDir, `daemon-${mark}.sock`), token: join(runtimeDir, `daemon-${mark}.token`) }
+}
+
+/** The same for everybody, whatever link or spelling led them to the folder. */
+function realPath(folder: string): string {
+  try {
+    return realpathSync(folder)
+  } catch (error) {
+    ignore(error, 'where there is no folder there is no daemon either')
+    return folder
+  }
+}
 
 export interface DaemonIdentity {
   readonly pid: number

@@ -96,7 +96,7 @@ async function live({ orders, serve, files, log, ending, onReady }: Life): Promi
     env,
     at: crashPoint(orders.crashAt),
   })
-  const address = daemonAddress(orders.runtimeDir)
+  const address = daemonAddress(orders.runtimeDir, paths.dataDir)
   let stays = orders.stays || serve !== undefined
   let doors: Doors | undefined
   try {

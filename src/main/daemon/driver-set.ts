@@ -1,5 +1,5 @@
 import type { Driver } from '../../drivers/driver.ts'
-import { chooseDriver, createDrivers, type KeepOptions } from '../driver-registry.ts'
+import { backendName, chooseDriver, createDrivers, type KeepOptions } from '../driver-registry.ts'
 import type { Paths } from '../paths.ts'
 
 /** The drivers of a daemon, each made once: they remember what they know of their sandboxes. */
@@ -18,9 +18,11 @@ export class DriverSet {
     return Promise.all(drivers.map((driver) => this.#once(driver.name, async () => driver)))
   }
 
-  /** The driver of that name, or the first that works. Errors: `backend_unknown`, `not_available_yet`. */
-  get(name: string | undefined): Promise<Driver> {
-    return this.#once(name ?? '', () => chooseDriver(name, this.#paths, this.#keep))
+  /** The driver of that name, or the first that works. Errors: `backend_unknown`, `not_available_yet`, `backend_unavailable`. */
+  async get(name: string | undefined): Promise<Driver> {
+    // A driver may be asked for by several names, and by none.
+    const own = await backendName(name)
+    return this.#once(own, () => chooseDriver(own, this.#paths, this.#keep))
   }
 
   #once(name: string, make: () => Promise<Driver>): Promise<Driver> {

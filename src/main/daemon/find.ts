@@ -27,7 +27,7 @@ export interface DaemonLink {
 export function findDaemon(paths: Paths): DaemonLink | undefined {
   const identity = readIdentity(daemonFiles(paths.dataDir))
   if (identity === undefined) return undefined
-  const address = daemonAddress(identity.runtime_dir)
+  const address = daemonAddress(identity.runtime_dir, paths.dataDir)
   const token = readToken(address)
   if (token === undefined || !ours(dirname(address.socket), address.socket)) return undefined
   return { address, token, identity }

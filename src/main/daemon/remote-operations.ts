@@ -1,14 +1,15 @@
 import { type AgentKernel, AgentKernelError } from '../../../sdk/typescript/src/index.ts'
-import { AppError, type ErrorCode, ERRORS } from '../../contract/errors.ts'
+import { AppError, type ErrorCode, ERRORS, isAppError } from '../../contract/errors.ts'
 import type { AuditRecord } from '../../contract/reports.ts'
 import type { ExecSession, SandboxOperations } from '../../contract/sandbox-operations.ts'
+import { resumedSession } from './resumed-session.ts'
 import type { DetachedCommand, ExecResult, LifecycleEvent, SandboxInfo, SandboxStats } from '../../contract/sandboxes.ts'
 
 /** Requests that may wait for a copy of a large project, in ms. */
 const LONG_MS = 180_000
 
 /** What a daemon elsewhere does, as operations of ours: the SDK over its socket, with errors in our own words. */
-export function remoteOperations(client: AgentKernel): SandboxOperations {
+export function remoteOperations(client: AgentKernel, renew: () => Promise<void>): SandboxOperations {
   const { asked, eachAsked } = new Asking()
   const long = { timeout: LONG_MS }
   return {
@@ -42,7 +43,7 @@ export function remoteOperations(client: AgentKernel): SandboxOperations {
       ),
     logs: (name) => asked(async () => ({ records: (await client.getSandboxLogs(name)) as unknown as AuditRecord[], warnings: [] })),
     stats: (name) => asked(async () => (await client.sandboxStats(name)) as SandboxStats),
-    ...commands(client, asked, eachAsked),
+    ...commands(client, renew),
     ...files(client, asked, eachAsked),
     events: ({ after, sandbox }, signal) =>
       eachAsked(
@@ -62,15 +63,33 @@ type CommandOperations = Pick<
   'exec' | 'execStream' | 'attachExec' | 'execDetach' | 'execList' | 'execGet' | 'execLogs' | 'execKill'
 >
 
-function commands(client: AgentKernel, asked: Asking['asked'], eachAsked: Asking['eachAsked']): CommandOperations {
+function commands(client: AgentKernel, renew: () => Promise<void>): CommandOperations {
+  const { asked, eachAsked } = new Asking()
+  /** Opens a session, once more when the daemon went away between our look and our request. */
+  const opened = async (open: () => ReturnType<AgentKernel['openExec']>): Promise<ExecSession> => {
+    const once = () => asked(async () => asSession(await open(), eachAsked))
+    try {
+      return await once()
+    } catch (error) {
+      if (!isAppError(error, 'daemon_unreachable') && !isAppError(error, 'unauthorized') && !isAppError(error, 'shutting_down')) throw error
+      await renew()
+      return once()
+    }
+  }
   return {
     exec: (name, { command, ...rest }, _options, signal) =>
       asked(async () => (await client.execInSandbox(name, command, { ...mutable(rest), timeout: 0, signal })) as ExecResult),
     execStream: (name, { command, ...rest }, _options, signal) =>
-      asked(async () =>
-        asSession(await client.openExec(name, command, { ...mutable(rest), stdin: rest.stdin ?? false, signal }), eachAsked),
-      ),
-    attachExec: (name, id, from, signal) => asked(async () => asSession(await client.attachExec(name, id, { ...from, signal }), eachAsked)),
+      resumedSession({
+        tty: rest.tty !== undefined,
+        stdin: rest.stdin ?? false,
+        open: () => opened(() => client.openExec(name, command, { ...mutable(rest), stdin: rest.stdin ?? false, signal })),
+        comeBack: async (id, from) => {
+          await renew()
+          return opened(() => client.attachExec(name, id, { ...from, signal }))
+        },
+      }),
+    attachExec: (name, id, from, signal) => opened(() => client.attachExec(name, id, { ...from, signal })),
     execDetach: (name, { command, ...rest }, _options, signal) =>
       asked(async () => (await client.execDetached(name, command, { ...mutable(rest), signal })) as DetachedCommand),
     execList: (name) => asked(() => client.detachedList(name)),

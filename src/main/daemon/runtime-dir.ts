@@ -5,7 +5,7 @@ import { AppError } from '../../contract/errors.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
 
-/** A socket's path may have 107 bytes; this leaves room for the names of sandboxes. */
+/** A socket's path may have 107 bytes; this leaves room for our folder and for the names of daemons and sandboxes in it. */
 const LONGEST_BYTES = 64
 
 /**

@@ -125,6 +125,7 @@ function operationsOf(options: ServiceOptions, parts: Parts & { readonly autopil
     audit,
     log,
     newExecId: newRunId,
+    attended: new Set(),
     newId: createUuidV7(Date.now),
     idempotency: new Idempotency(parts.store, now),
     auditList: (sandbox) => listAudit(auditPath, { sandbox }),
