@@ -26,9 +26,10 @@ export function noticesBefore(firstTime: (key: string, scope?: string) => boolea
     .map(({ text }) => text)
 }
 
-/** All of them, for a reply that is read once; about the workspace only when one was asked for. */
-export function noticesAbout(facts: NoticeFacts, withWorkspace: boolean): string[] {
-  return [...aboutConfig(facts), ...aboutNetwork(facts), ...(withWorkspace ? aboutWorkspace(facts) : [])].map(({ text }) => text)
+/** The same for a reply that is read once: what is said once for a user is said once here too; about the workspace only when one was asked for. */
+export function noticesAbout(firstTime: (key: string, scope?: string) => boolean, facts: NoticeFacts, withWorkspace: boolean): string[] {
+  const once = aboutNetwork(facts).filter(({ text, scope }) => firstTime(text, scope))
+  return [...aboutConfig(facts), ...once, ...(withWorkspace ? aboutWorkspace(facts) : [])].map(({ text }) => text)
 }
 
 function aboutConfig({ config, workspace, cwd }: NoticeFacts): Notice[] {

@@ -103,7 +103,7 @@ function begin(parts: Parts): Exchange {
 
 /** The whole answer, whatever happens. */
 async function respond(exchange: Exchange, route: (exchange: Exchange) => Promise<Response>): Promise<Response> {
-  const { request, door, traffic, id } = exchange
+  const { request, door, traffic, id, deps } = exchange
   const beside = { 'x-request-id': id, ...corsHeaders(request, door) }
   try {
     exchange.release = traffic.enter()
@@ -115,6 +115,8 @@ async function respond(exchange: Exchange, route: (exchange: Exchange) => Promis
   } catch (error) {
     const { status, body, headers, bug } = failureOf(error)
     if (bug) logBug(exchange, error)
+    else if (status === 401 || status === 403)
+      deps.log('warning', 'refused', { request_id: id, route: exchange.route, code: String(body['code']) })
     // What has not been read of the body would otherwise be taken for the next request, or be read to its end.
     const connection = traffic.closing.aborted || !exchange.bodyRead ? { connection: 'close' } : {}
     const allow = status === 405 ? { allow: methodsOf(exchange.route) } : {}

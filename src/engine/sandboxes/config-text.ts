@@ -29,7 +29,16 @@ export function exportText(record: SandboxRecord): string {
     },
   })
   const names = Object.keys(record.environment)
-  const left = names.length === 0 ? '' : `# Left out, because their values may be secret: ${names.join(', ')}\n`
+  const others = [
+    Object.keys(record.labels).length > 0 ? 'labels' : undefined,
+    record.description === null ? undefined : 'description',
+    record.expiresAt === null ? undefined : 'time to live',
+    record.lifecycle === null ? undefined : 'lifecycle',
+  ].filter((name) => name !== undefined)
+  const left = [
+    names.length === 0 ? '' : `# Left out, because their values may be secret: ${names.join(', ')}\n`,
+    others.length === 0 ? '' : `# Left out, because a config file has no keys for them: ${others.join(', ')}\n`,
+  ].join('')
   return `# Sandbox "${record.name}" of agentkernel, as it was made.\n${left}${text}\n`
 }
 

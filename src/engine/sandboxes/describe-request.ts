@@ -18,6 +18,8 @@ export interface DescribeDeps {
   readonly describeWorkspace: (mode: 'none' | 'copy' | 'mount', cwd: string | undefined, signal: AbortSignal) => Promise<WorkspaceChoice>
   readonly machine: Machine
   readonly now: () => Date
+  /** True the first time it is asked about a key, for this user; a scope makes it once per project. */
+  readonly firstTime: (key: string, scope?: string) => boolean
   readonly newId: () => string
 }
 
@@ -51,7 +53,10 @@ export async function describeRequest(
   const record = recordOf(deps, driver, request, { config, resolved, workspace })
   return {
     record,
-    warnings: [...noticesAbout({ config, resolved, workspace, cwd: request.dir ?? '' }, request.dir !== undefined), ...unshared(resolved)],
+    warnings: [
+      ...noticesAbout(deps.firstTime, { config, resolved, workspace, cwd: request.dir ?? '' }, request.dir !== undefined),
+      ...unshared(resolved),
+    ],
   }
 }
 

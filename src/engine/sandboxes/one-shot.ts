@@ -42,7 +42,7 @@ export function runSession(
       return {
         exit_code: end.exitCode,
         ended: end.ended,
-        duration_ms: end.durationMs,
+        duration_ms: Math.round(end.durationMs * 10) / 10,
         ...(end.signal === undefined ? {} : { signal: end.signal }),
       }
     })

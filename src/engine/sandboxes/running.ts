@@ -18,6 +18,7 @@ export interface RunningDeps {
   readonly guests: GuestPool
   readonly activity: Activity
   readonly driver: (name: string | undefined) => Promise<Driver>
+  readonly now: () => Date
 }
 
 /** The sandbox of that name. Errors: `sandbox_not_found`. */
@@ -30,6 +31,10 @@ export function requireRecord(store: SandboxStore, name: string): SandboxRecord 
 /** The way into a sandbox. Errors: `sandbox_not_found`, `sandbox_not_running`, `sandbox_archived`, `sandbox_lost`. */
 export async function requireRunning(deps: RunningDeps, name: string): Promise<Running> {
   const record = requireRecord(deps.store, name)
+  // Whoever removes it may not have come to it yet: a daemon that was away, say.
+  if (record.expiresAt !== null && Date.parse(record.expiresAt) <= deps.now().getTime()) {
+    throw new AppError('sandbox_not_found', `the time to live of sandbox "${name}" ended at ${record.expiresAt}`)
+  }
   if (record.state === 'archived') throw new AppError('sandbox_archived', `sandbox "${name}" is archived`)
   const handle = handleOf(record)
   if (record.state !== 'running' || handle === undefined) {

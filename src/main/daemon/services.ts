@@ -137,6 +137,7 @@ function operationsOf(options: ServiceOptions, parts: Parts & { readonly autopil
     loadConfig: (request) => runDeps.loadConfig({ command: ['sh'], env: {}, callerEnv: {}, ...request }),
     describeWorkspace: runDeps.describeWorkspace,
     machine: runDeps.machine,
+    firstTime: runDeps.firstTime,
     now,
     monotonic,
   })
