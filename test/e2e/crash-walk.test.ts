@@ -38,7 +38,7 @@ function leftOf({ home, dataDir, orders }: TestDaemon, ids: readonly string[]): 
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => commandLine(pid).includes(home) && !commandLine(pid).includes('__daemon'))
     .map((pid) => `process ${pid}: ${commandLine(pid)}`)
-  const sockets = existsSync(orders.runtimeDir) ? readdirSync(orders.runtimeDir).filter((name) => !name.startsWith('daemon.')) : []
+  const sockets = existsSync(orders.runtimeDir) ? readdirSync(orders.runtimeDir).filter((name) => !name.startsWith('daemon-')) : []
   const folder = join(dataDir, 'sandboxes')
   const folders = existsSync(folder) ? readdirSync(folder) : []
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')

@@ -41,7 +41,7 @@ function held(): { descriptors: number; children: number; folders: string[]; soc
     descriptors: readdirSync(`/proc/${daemon.pid}/fd`).length,
     children: readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8').split(' ').filter(Boolean).length,
     folders: readdirSync(join(daemon.dataDir, 'sandboxes')),
-    sockets: readdirSync(daemon.orders.runtimeDir).filter((name) => !name.startsWith('daemon.')),
+    sockets: readdirSync(daemon.orders.runtimeDir).filter((name) => !name.startsWith('daemon-')),
     mounts: readFileSync('/proc/self/mountinfo', 'utf8').split('\n').length,
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { daemonArguments, type DaemonOrders } from '../../src/main/daemon/orders.ts'
 import type { ServeOptions } from '../../src/main/daemon/serve-options.ts'
 import { findDaemon, stopDaemon } from '../../src/main/daemon/find.ts'
-import { daemonFiles } from '../../src/main/daemon/daemon-files.ts'
+import { daemonAddress, daemonFiles } from '../../src/main/daemon/daemon-files.ts'
 import { removeTree } from '../../src/lib/remove-tree.ts'
 
 const ROOT = join(import.meta.dir, '..', '..')
@@ -14,6 +14,8 @@ const READY_MS = 15_000
 export interface TestDaemonOptions {
   /** Another daemon's folders, to come after it. */
   readonly home?: string
+  /** Where its socket is. @default a folder of its own */
+  readonly runtimeDir?: string
   readonly keys?: readonly string[]
   readonly allowSudo?: boolean
   readonly webhooks?: ServeOptions['webhooks']
@@ -47,7 +49,7 @@ export interface TestDaemon {
 
 export async function startDaemon(options: TestDaemonOptions = {}): Promise<TestDaemon> {
   const home = options.home ?? mkdtempSync(join(tmpdir(), 'akd-'))
-  const orders = ordersIn(home, options.crashAt)
+  const orders = ordersIn(home, options)
   if (options.takeOver === true) await dismiss(orders)
   const serve = {
     host: '127.0.0.1',
@@ -67,8 +69,8 @@ export async function startDaemon(options: TestDaemonOptions = {}): Promise<Test
         ]
   const child = Bun.spawn(program, { env: { PATH: process.env['PATH'] ?? '' }, cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] })
   const url = await readyLine(child.stdout)
-  const socket = join(orders.runtimeDir, 'daemon.sock')
-  const token = (): string => readFileSync(join(orders.runtimeDir, 'daemon.token'), 'utf8')
+  const { socket, token: tokenFile } = daemonAddress(orders.runtimeDir, orders.paths.dataDir)
+  const token = (): string => readFileSync(tokenFile, 'utf8')
   const ask = (path: string, init: RequestInit = {}): Promise<Response> =>
     fetch(`http://localhost${path}`, { ...init, unix: socket, headers: { ...headersOf(init), authorization: `Bearer ${token()}` } })
   const end = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
@@ -102,7 +104,7 @@ async function dismiss(orders: DaemonOrders): Promise<void> {
   if (found !== undefined) await stopDaemon(found, daemonFiles(orders.paths.dataDir))
 }
 
-function ordersIn(home: string, crashAt: string | undefined): DaemonOrders {
+function ordersIn(home: string, { crashAt, runtimeDir = join(home, 'agentkernel') }: TestDaemonOptions): DaemonOrders {
   return {
     paths: {
       home,
@@ -111,7 +113,7 @@ function ordersIn(home: string, crashAt: string | undefined): DaemonOrders {
       stateDir: join(home, '.agentkernel'),
       helperPath: join(ROOT, 'build', 'agentkernel-guest'),
     },
-    runtimeDir: join(home, 'agentkernel'),
+    runtimeDir,
     stays: true,
     audit: true,
     user: 'tester',
