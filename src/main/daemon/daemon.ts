@@ -26,6 +26,7 @@ import { ownFolder } from './runtime-dir.ts'
 import { type Doors, openDoors } from './doors.ts'
 import type { ServeOptions } from './serve-options.ts'
 import { createServices, type Services } from './services.ts'
+import { writeDownBugs } from './uncaught.ts'
 
 /** How long a daemon that nobody needs stays, in ms. */
 const IDLE_MS = 60_000
@@ -53,6 +54,7 @@ export async function runDaemon(
   const log = new DaemonLog(join(paths.dataDir, 'logs', 'daemon.log'), () => new Date())
   const lock = await takeLock(files, paths, options.serve !== undefined)
   if (lock === undefined) return options.onReady(undefined)
+  const forgetBugs = writeDownBugs(log.write)
   const ending = new AbortController()
   const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
   const onSignal = (): void => ending.abort()
@@ -65,6 +67,7 @@ export async function runDaemon(
   } finally {
     signals.forEach((name) => process.off(name, onSignal))
     rmSync(files.identity, { force: true })
+    forgetBugs()
     log.close()
     closeSync(lock)
   }
