@@ -1,5 +1,6 @@
 import { AppError, type ErrorCode } from '../contract/errors.ts'
 import { GUEST_ERROR_CODES, type GuestErrorCode } from '../contract/guest-protocol.ts'
+import { oneLine } from '../lib/one-line.ts'
 import type { Json } from './json.ts'
 
 /** Which operations a failure comes from: `not_found` means a command in one and a path in the other. */
@@ -47,7 +48,7 @@ const MOST_DETAIL = 1_000
 export function guestError(body: Json, family: Family): AppError {
   const code = codeOf(body['code'])
   const meaning: Meaning = MEANINGS[code]
-  const said = typeof body['message'] === 'string' && body['message'] !== '' ? oneLine(body['message']) : code.replaceAll('_', ' ')
+  const said = typeof body['message'] === 'string' && body['message'] !== '' ? short(body['message']) : code.replaceAll('_', ' ')
   const errno = Number.isSafeInteger(body['errno']) && code === 'io' ? ` (errno ${String(body['errno'])})` : ''
   const options = meaning.fix === undefined ? {} : { fix: meaning.fix }
   return new AppError(family === 'exec' ? (meaning.exec ?? meaning.code) : meaning.code, `${said}${errno}`, options)
@@ -62,7 +63,7 @@ export function refusal(body: Json): AppError {
 
 /** The other side broke a rule of the protocol. The connection cannot go on: nothing after it can be trusted. */
 export function breach(detail: string): AppError {
-  return new AppError('sandbox_lost', `the sandbox's side broke the guest protocol: ${oneLine(detail)}`)
+  return new AppError('sandbox_lost', `the sandbox's side broke the guest protocol: ${short(detail)}`)
 }
 
 /** The caller's `signal` was aborted. */
@@ -74,7 +75,5 @@ function codeOf(value: unknown): GuestErrorCode {
   return GUEST_ERROR_CODES.find((code) => code === value) ?? 'io'
 }
 
-/** Hostile text: short, and without anything that a terminal or a log would act on. */
-function oneLine(text: string): string {
-  return text.slice(0, MOST_DETAIL).replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ')
-}
+/** Hostile text. */
+const short = (text: string): string => oneLine(text.slice(0, MOST_DETAIL))

@@ -9,7 +9,7 @@ test('the log has one line for each text, is for the user only, and is put aside
   try {
     const path = join(root, 'logs', 'daemon.log')
     const log = new DaemonLog(path, () => new Date(0))
-    log.write('first\nof two lines \u001b[31m')
+    log.write('first\nof two\u2028lines \u001b[31m')
     expect(readFileSync(path, 'utf8')).toBe(`1970-01-01T00:00:00.000Z ${process.pid} first of two lines  [31m\n`)
     expect(statSync(path).mode & 0o777).toBe(0o600)
     const long = 'x'.repeat(64 * 1024)

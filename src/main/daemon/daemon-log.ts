@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
+import { oneLine } from '../../lib/one-line.ts'
 
 /** The log is put aside when it has this many bytes; one older one is kept. */
 const ROTATE_BYTES = 5 * 1024 ** 2
@@ -19,8 +20,7 @@ export class DaemonLog {
   readonly write = (text: string): void => {
     try {
       this.#fd ??= this.#open()
-      // One line each, whatever is in the text.
-      writeSync(this.#fd, `${this.#now().toISOString()} ${process.pid} ${text.replace(/[\x00-\x1f\x7f]+/g, ' ')}\n`)
+      writeSync(this.#fd, `${this.#now().toISOString()} ${process.pid} ${oneLine(text)}\n`)
       if (fstatSync(this.#fd).size > ROTATE_BYTES) this.#rotate()
     } catch (error) {
       ignore(error, 'there is nowhere to say that nothing can be said')
