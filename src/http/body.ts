@@ -1,4 +1,5 @@
 import { AppError } from '../contract/errors.ts'
+import { ignore } from '../lib/ignore.ts'
 
 /**
  * The JSON object of a request's body; an empty body is `{}`. Never holds more than `limit` bytes, nor waits longer than `ms`.
@@ -28,7 +29,7 @@ async function readBody(request: Request, limit: number, ms: number): Promise<Ui
   if (request.body === null) return new Uint8Array()
   const late = AbortSignal.timeout(ms)
   const reader = request.body.getReader()
-  const onLate = (): void => void reader.cancel(late.reason).catch(() => undefined)
+  const onLate = (): void => void giveUp(reader, late.reason)
   late.addEventListener('abort', onLate, { once: true })
   try {
     const chunks: Uint8Array[] = []
@@ -59,7 +60,7 @@ const tooLarge = (limit: number): AppError => new AppError('payload_too_large', 
 export async function* rawBody(request: Request, stallMs: number): AsyncGenerator<Uint8Array> {
   if (request.body === null) return
   const reader = request.body.getReader()
-  const watch = new StallWatch(stallMs, () => void reader.cancel().catch(() => undefined))
+  const watch = new StallWatch(stallMs, () => void giveUp(reader))
   try {
     for (;;) {
       const { done, value } = await watch.during(reader.read())
@@ -72,7 +73,15 @@ export async function* rawBody(request: Request, stallMs: number): AsyncGenerato
   } finally {
     watch.stop()
     // Only now is it known that nobody wants the rest.
-    await reader.cancel().catch(() => undefined)
+    await giveUp(reader)
+  }
+}
+
+async function giveUp(reader: Pick<ReadableStreamDefaultReader, 'cancel'>, reason?: unknown): Promise<void> {
+  try {
+    await reader.cancel(reason)
+  } catch (error) {
+    ignore(error, 'the client has gone: then there is no rest to give up')
   }
 }
 

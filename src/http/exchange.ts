@@ -40,11 +40,14 @@ export function clientGone(request: Request, traffic: Traffic): AbortSignal {
   return gone.signal
 }
 
-/** Resolves like `work`, or fails when the server's patience is over: what it was at goes on without an answer. */
+/**
+ * Resolves like `work`, or fails when the server's patience is over. Nothing interrupts the work then but the end of the process: commands in
+ * sandboxes live on in their shims, a change half made is put right by the next daemon, and a single run ends with us.
+ */
 export async function unlessForced<T>(work: Promise<T>, { forced }: Traffic): Promise<T> {
   let onForced = (): void => undefined
   const stopped = new Promise<never>((_, reject) => {
-    onForced = () => reject(new AppError('shutting_down', 'the server stopped before the request was done; what it began goes on'))
+    onForced = () => reject(new AppError('shutting_down', 'the server stopped before the request was done; how far it came shows when the server is back'))
     forced.addEventListener('abort', onForced, { once: true })
     if (forced.aborted) onForced()
   })

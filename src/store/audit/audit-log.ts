@@ -2,6 +2,7 @@ import { closeSync, fstatSync, writeSync } from 'node:fs'
 import { AppError, isAppError } from '../../contract/errors.ts'
 import type { AuditEvent, AuditSink } from '../../contract/events.ts'
 import { withFlock } from '../../lib/flock.ts'
+import { ignore } from '../../lib/ignore.ts'
 import { redactData } from '../../lib/redact.ts'
 import { EMPTY_HEAD, headPathOf, openOwned, readHead, writeHead } from './audit-files.ts'
 import { boundStrings } from './bound-strings.ts'
@@ -56,7 +57,7 @@ export function createAuditLog(options: AuditLogOptions): Required<AuditSink> & 
     append(event) {
       // One at a time, so that records of this process keep their order and do not contend for the lock with each other.
       const result = queue.then(() => append(event))
-      queue = result.catch(() => undefined)
+      queue = result.catch((error: unknown) => ignore(error, 'whoever appended it is told; the next one has its turn'))
       return result
     },
   }
