@@ -21,8 +21,6 @@ export const INITIAL_CREDIT_BYTES = 262_144
 export const CREDIT_BATCH_BYTES = 131_072
 /** Most outstanding credit, in bytes. */
 export const MAX_CREDIT_BYTES = 16_777_216
-/** Most of the opener's EVENTs that may wait in a stream, in bytes; they use no credit. */
-export const MAX_WAITING_EVENT_BYTES = 65_536
 /** Streams open at once in a connection. */
 export const MAX_STREAMS = 256
 
@@ -164,8 +162,3 @@ export const GUEST_ERROR_CODES = [
   'io',
 ] as const
 export type GuestErrorCode = (typeof GUEST_ERROR_CODES)[number]
-export interface GuestErrorBody {
-  readonly code: GuestErrorCode
-  readonly message: string
-  readonly errno?: number
-}

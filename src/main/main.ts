@@ -16,19 +16,19 @@ async function main(): Promise<void> {
     process.exit(await daemonCommand(process.argv[3]))
   }
   const env = process.env
-  const daemon = async () => {
-    const [control, { userName }] = await Promise.all([import('./daemon/control.ts'), import('./user-name.ts')])
-    return { ...control, options: { paths: resolvePaths(env, process.execPath), env, execPath: process.execPath, user: userName(env) } }
+  const connection = async () => {
+    const { userName } = await import('./user-name.ts')
+    return { paths: resolvePaths(env, process.execPath), env, execPath: process.execPath, user: userName(env) }
   }
   const context: CliContext = {
     operations: async () => (await import('./operations.ts')).createOperations(resolvePaths(env, process.execPath), env),
     sandboxes: async () => {
-      const { sandboxOperations, options } = await daemon()
-      return sandboxOperations(options)
+      const { sandboxOperations } = await import('./daemon/control.ts')
+      return sandboxOperations(await connection())
     },
     daemon: async () => {
-      const { daemonOperations, options } = await daemon()
-      return daemonOperations(options)
+      const { daemonOperations } = await import('./daemon/control.ts')
+      return daemonOperations(await connection())
     },
     env,
     cwd: currentDirectory(),

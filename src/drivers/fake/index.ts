@@ -1,3 +1,3 @@
 export { createFakeDriver } from './driver.ts'
-export type { FakeDriver, FakeDriverOptions } from './driver.ts'
+export type { FakeDriverOptions } from './driver.ts'
 export type { SandboxFaults } from './sandboxes.ts'
