@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killWait is how long a process may take to end once it is killed: the kernel may be busy taking its memory back.
-const killWait = 10 * time.Second
+// killWait is how long a process may take to end once it is killed: the kernel may be busy. Whoever asks for the end has limits, too.
+const killWait = 6 * time.Second
 
 var errStays = errors.New("it does not end, although it was killed")
 

@@ -15,7 +15,7 @@ export interface Owner {
 
 const HELPER_ENV = { GOMAXPROCS: '1' }
 /** Beyond the grace: how long the helper itself waits after it has killed, and some more, in ms. */
-const END_LIMIT_MS = 15_000
+const END_LIMIT_MS = 8_000
 
 /**
  * Makes the private copy of a project: hidden files do not come along, replaced ones come with their other content. `target` must not

@@ -45,10 +45,15 @@ export interface ShimStart {
 
 /** From the start of a shim until its agent answers, in ms. */
 const START_LIMIT_MS = 60_000
-/** What a shim may take to end beyond the grace of its commands, in ms; then it is killed. */
-const END_MARGIN_MS = 5_000
-/** A shim that does not greet within this is not asked but told, in ms. */
+// An end has 25 s for all of it, of the 30 that the engine gives: with a grace of 3 s at most 7 to ask, 10 to tell and kill, and 7 until the
+// groups are empty.
+/** What a shim that was asked to end may take beyond the grace of its commands, in ms. */
+const ASK_MARGIN_MS = 4_000
+/** A shim that does not greet within this is not asked but told by signal, in ms. */
 const HELLO_LIMIT_MS = 1_000
+/** From SIGTERM to SIGKILL, in ms: for a shim that has been asked before, and for one that hears of it only now. */
+const ASKED_GRACE_MS = 2_000
+const TOLD_GRACE_MS = 5_000
 
 /**
  * Starts a shim, which outlives us, and resolves with what was reported on the way when its agent answers. When it fails or is given up,
@@ -138,25 +143,34 @@ async function readReport(fd: number): Promise<readonly StatusLine[]> {
  */
 export async function endShim(helperPath: string, live: Live, graceMs: number, version: string): Promise<void> {
   if (!isAlive(live)) return
-  try {
-    await askToEnd(socketIn(live.runtime_dir), graceMs, version)
-  } catch (error) {
-    ignore(error, 'one that does not answer is told by signal')
-  }
-  await endProcess(helperPath, live, END_MARGIN_MS)
+  const asked = await askToEnd(socketIn(live.runtime_dir), graceMs, version)
+  await endProcess(helperPath, live, asked ? ASKED_GRACE_MS : TOLD_GRACE_MS)
 }
 
-/** Resolves when the other side has hung up: it answers first, and ends when its commands have. */
-async function askToEnd(socket: string, graceMs: number, version: string): Promise<void> {
-  const limit = AbortSignal.timeout(graceMs + END_MARGIN_MS)
-  const guest = await Guest.connect(socket, { role: 'client', version, helloLimitMs: HELLO_LIMIT_MS })
+/** Resolves when the other side has hung up or its time is over: it answers first, and ends when its commands have. False: nobody is there. */
+async function askToEnd(socket: string, graceMs: number, version: string): Promise<boolean> {
+  const limit = AbortSignal.timeout(graceMs + ASK_MARGIN_MS)
+  const guest = await greet(socket, version)
+  if (guest === undefined) return false
   const giveUp = (): void => void guest.connection.bye()
   limit.addEventListener('abort', giveUp, { once: true })
   try {
     await guest.shutdown(graceMs, limit)
     await guest.closed
+  } catch (error) {
+    ignore(error, 'one that does not do it is told by signal')
   } finally {
     limit.removeEventListener('abort', giveUp)
     await guest.connection.bye()
+  }
+  return true
+}
+
+async function greet(socket: string, version: string): Promise<Guest | undefined> {
+  try {
+    return await Guest.connect(socket, { role: 'client', version, helloLimitMs: HELLO_LIMIT_MS })
+  } catch (error) {
+    ignore(error, 'one that does not answer is told by signal')
+    return undefined
   }
 }

@@ -17,7 +17,7 @@ export interface SavedGroups {
 }
 
 /** How long killed processes may take until their groups are empty, in ms, and how often that is looked at. */
-const RELEASE_LIMIT_MS = 10_000
+const RELEASE_LIMIT_MS = 7_000
 const RELEASE_PAUSE_MS = 3
 
 /** The control groups of the sandboxes of one data folder. Their names tell whose they are. */
