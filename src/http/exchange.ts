@@ -47,7 +47,8 @@ export function clientGone(request: Request, traffic: Traffic): AbortSignal {
 export async function unlessForced<T>(work: Promise<T>, { forced }: Traffic): Promise<T> {
   let onForced = (): void => undefined
   const stopped = new Promise<never>((_, reject) => {
-    onForced = () => reject(new AppError('shutting_down', 'the server stopped before the request was done; how far it came shows when the server is back'))
+    onForced = () =>
+      reject(new AppError('shutting_down', 'the server stopped before the request was done; how far it came shows when the server is back'))
     forced.addEventListener('abort', onForced, { once: true })
     if (forced.aborted) onForced()
   })

@@ -18,8 +18,7 @@ test('a promise that fails with nobody looking is written down, and the process 
   `)
   expect(ended).toEqual({
     code: 0,
-    stdout:
-      'bug: a failure that nobody looked at: Error: forgotten\nbug: a failure that nobody looked at: not even an error\nstill here\n',
+    stdout: 'bug: a failure that nobody looked at: Error: forgotten\nbug: a failure that nobody looked at: not even an error\nstill here\n',
     stderr: '',
   })
 })
