@@ -2,6 +2,7 @@ import { type AgentKernel, AgentKernelError } from '../../../sdk/typescript/src/
 import { AppError, type ErrorCode, ERRORS, isAppError } from '../../contract/errors.ts'
 import type { AuditRecord } from '../../contract/reports.ts'
 import type { ExecSession, SandboxOperations } from '../../contract/sandbox-operations.ts'
+import { ignore } from '../../lib/ignore.ts'
 import { resumedSession } from './resumed-session.ts'
 import type { DetachedCommand, ExecResult, LifecycleEvent, SandboxInfo, SandboxStats } from '../../contract/sandboxes.ts'
 
@@ -134,6 +135,10 @@ function files(client: AgentKernel, asked: Asking['asked'], eachAsked: Asking['e
 }
 
 function asSession(session: Awaited<ReturnType<AgentKernel['openExec']>>, eachAsked: Asking['eachAsked']): ExecSession {
+  const result = session.result.catch((error: unknown) => {
+    throw ours(error)
+  })
+  result.catch((error: unknown) => ignore(error, 'whoever waits for the command is told'))
   return {
     id: session.id,
     pid: session.pid,
@@ -142,9 +147,7 @@ function asSession(session: Awaited<ReturnType<AgentKernel['openExec']>>, eachAs
     closeStdin: () => session.closeStdin(),
     signal: (number) => session.signal(number),
     resize: (cols, rows) => session.resize(cols, rows),
-    result: session.result.catch((error: unknown) => {
-      throw ours(error)
-    }) as ExecSession['result'],
+    result,
   }
 }
 
