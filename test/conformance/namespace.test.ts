@@ -37,10 +37,19 @@ function leftFolders(): string[] {
   return existsSync(runs) ? readdirSync(runs) : []
 }
 
+/** Nothing where there is none, or only another user's: then nothing in it is ours. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
 /** Groups of this process's runs; others may be at work on the same machine. */
 function leftGroups(): string[] {
   return [cgroups?.memory, cgroups?.pids, cgroups?.cpu].flatMap((folder) =>
-    folder !== undefined && existsSync(folder) ? readdirSync(folder).filter((name) => name.includes(`.${process.pid}.`)) : [],
+    folder === undefined ? [] : namesIn(folder).filter((name) => name.includes(`.${process.pid}.`)),
   )
 }
 
