@@ -95,7 +95,7 @@ return writable
     id: 'S4',
     title: 'programs and libraries cannot be changed, whatever their mode',
     code: `
-return all(errno_of(os.open, path, os.O_WRONLY) in ("EACCES", "EROFS") for path in ("/usr/bin/env", "/bin/sh", "/etc/passwd", "/.agentkernel/init", "/proc/sys/kernel/hostname"))
+return all(errno_of(os.open, path, os.O_WRONLY) in ("EACCES", "EROFS", "ETXTBSY") for path in ("/usr/bin/env", "/bin/sh", "/etc/passwd", "/.agentkernel/init", "/proc/sys/kernel/hostname"))
 `,
     expected: 'True',
   },
