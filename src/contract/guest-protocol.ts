@@ -23,6 +23,8 @@ export const CREDIT_BATCH_BYTES = 131_072
 export const MAX_CREDIT_BYTES = 16_777_216
 /** Streams open at once in a connection. */
 export const MAX_STREAMS = 256
+/** The same for the egress connection. */
+export const MAX_FLOWS = 4_096
 
 export const FRAME = {
   hello: 1,
@@ -48,11 +50,13 @@ export const CHANNEL_ERR = 2
 export type Channel = typeof CHANNEL_IN | typeof CHANNEL_OUT | typeof CHANNEL_ERR
 
 export const FEATURES = ['exec', 'log', 'files', 'watch', 'tar', 'connect', 'stats', 'shutdown'] as const
+/** Of the egress connection. */
+export const EGRESS_FEATURES = ['egress'] as const
 export type Feature = (typeof FEATURES)[number]
 
 export interface Hello {
   readonly protocol: number
-  readonly role: 'client' | 'daemon' | 'shim' | 'agent'
+  readonly role: 'client' | 'daemon' | 'gateway' | 'shim' | 'agent'
   readonly version: string
   readonly features: readonly string[]
 }

@@ -1,4 +1,4 @@
-import { FEATURES, type Hello, PROTOCOL_VERSION } from '../contract/guest-protocol.ts'
+import { EGRESS_FEATURES, FEATURES, type Hello, PROTOCOL_VERSION } from '../contract/guest-protocol.ts'
 import { breach } from './errors.ts'
 import type { Json } from './json.ts'
 
@@ -6,8 +6,8 @@ const MOST_FEATURES = 64
 const MOST_WORD = 128
 
 /** What this side says first. */
-export function ownHello(role: 'daemon' | 'client', version: string): Hello {
-  return { protocol: PROTOCOL_VERSION, role, version, features: FEATURES }
+export function ownHello(role: 'daemon' | 'client' | 'gateway', version: string): Hello {
+  return { protocol: PROTOCOL_VERSION, role, version, features: role === 'gateway' ? EGRESS_FEATURES : FEATURES }
 }
 
 /** Reads the other side's first words. Throws the error of a breach. */

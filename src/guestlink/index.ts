@@ -2,3 +2,5 @@
 export type { GuestExecStream } from './exec-stream.ts'
 export { Guest } from './guest.ts'
 export { GuestPool } from './guest-pool.ts'
+export { type EgressPlace, GatewayConnection } from './gateway-connection.ts'
+export type { GuestFlow } from './flow.ts'

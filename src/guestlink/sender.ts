@@ -51,9 +51,15 @@ export class Sender {
     return new Promise((done) => this.#push({ channel, bytes, at: 0, done }))
   }
 
-  /** After everything that was given to `send` before. */
-  sendEof(channel: Channel): void {
-    if (!this.#ended) this.#push({ channel, bytes: new Uint8Array(0), at: 0, done: () => undefined })
+  /** After everything that was given to `send` before; resolves as `send` does. */
+  sendEof(channel: Channel): Promise<boolean> {
+    if (this.#ended) return Promise.resolve(false)
+    return new Promise((done) => this.#push({ channel, bytes: new Uint8Array(0), at: 0, done }))
+  }
+
+  /** True while something given to it has not been sent. */
+  get isBusy(): boolean {
+    return this.#queue.length > 0
   }
 
   /** The other side has room for more. */

@@ -67,7 +67,7 @@ export class GuestStream {
   }
 
   sendEof(): void {
-    this.sender.sendEof(CHANNEL_IN)
+    void this.sender.sendEof(CHANNEL_IN)
   }
 
   /** Passes what waits to be sent: a signal is for a command that does not read. */
