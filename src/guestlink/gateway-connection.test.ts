@@ -23,6 +23,7 @@ class Guest {
   readonly folder = mkdtempSync(join(tmpdir(), 'ak-gateway-'))
   readonly #waiting: (() => void)[] = []
   #socket: Socket | undefined
+  readonly #unsent: Uint8Array[] = []
   readonly #server
   readonly gateway: GatewayConnection
   bytes = 0
@@ -51,6 +52,7 @@ class Guest {
           this.#socket = socket
         },
         data: (_socket, chunk) => decoder.push(chunk),
+        drain: () => this.#flush(),
         close: () => {
           this.#socket = undefined
           for (const wake of this.#waiting.splice(0)) wake()
@@ -73,7 +75,17 @@ class Guest {
   }
 
   send(type: FrameType, stream: number, payload: Uint8Array | object = {}): void {
-    this.#socket?.write(encodeFrame(type, stream, payload instanceof Uint8Array ? payload : encodeJson(payload)))
+    this.#unsent.push(encodeFrame(type, stream, payload instanceof Uint8Array ? payload : encodeJson(payload)))
+    this.#flush()
+  }
+
+  #flush(): void {
+    for (let next = this.#unsent.shift(); next !== undefined; next = this.#unsent.shift()) {
+      const taken = this.#socket?.write(next) ?? next.length
+      if (taken === next.length) continue
+      this.#unsent.unshift(next.subarray(Math.max(taken, 0)))
+      return
+    }
   }
 
   data(stream: number, text: string | Uint8Array): void {
