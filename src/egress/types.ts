@@ -142,3 +142,37 @@ export interface Meter {
     secrets: readonly string[],
   ): { readonly kind: 'tap'; readonly tap: MeterTap } | { readonly kind: 'refused'; readonly reason: string } | undefined
 }
+
+/** A decision of the compiled rules. `opensHttp`: rules by method and path hold for this host, so that its requests must be seen. */
+export type NetworkVerdict = Verdict & { readonly opensHttp?: boolean }
+
+/**
+ * The rules of a sandbox, or of one command, ready to decide. Names are in lower case without trailing dot; literals are in canonical
+ * form. Pure but for the host's own addresses, which it asks for at each decision. Block wins over allow.
+ */
+export interface CompiledPolicy {
+  /** May the name be looked up: is there a port and a protocol on which it is allowed? */
+  mayResolve(name: string): Verdict
+  decideName(name: string, port: number, protocol: 'tcp' | 'udp'): NetworkVerdict
+  /** A literal address that the sandbox asked for. Rules with names never match. */
+  decideAddress(literal: string, port: number, protocol: 'tcp' | 'udp'): NetworkVerdict
+  /** May this name, which `decideName` allowed, be dialled at this literal: it is public, or a CIDR rule names it. */
+  addressAllowed(name: string, literal: string, port: number, protocol?: 'tcp' | 'udp'): Verdict
+}
+
+/** What the gateway lends to the engine that opens HTTP. */
+export interface HttpDoors {
+  /** Looks the name up, checks its addresses and dials the first that answers. Throws DialError. */
+  dial(target: Target, signal?: AbortSignal): Promise<Upstream>
+  readonly record: Record
+}
+
+/** Looks into HTTP, and into TLS with a leaf of the sandbox's own authority. One for each sandbox. */
+export interface HttpEngine {
+  /**
+   * Takes over a flow that was accepted. `first`: what was read of it so far, never empty. `target.host` is the name or literal that
+   * the gateway decided on, and the SNI where there was one. With a verdict that does not allow, it answers a readable 403 and dials
+   * nobody. Resolves when the flow is done with; never rejects. Records what it decides itself.
+   */
+  serve(flow: Flow, first: Uint8Array, target: Target, scheme: 'http' | 'tls', verdict: NetworkVerdict): Promise<void>
+}
