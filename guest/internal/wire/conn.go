@@ -40,6 +40,8 @@ type Conn struct {
 
 	mu      sync.Mutex
 	streams map[uint32]*Stream
+	// most streams may be open at once.
+	most int
 	// last is the highest stream number opened in this connection, by whoever opens them.
 	last    uint32
 	err     error // why the connection ended
@@ -56,7 +58,7 @@ func NewConn(rw io.ReadWriteCloser, hello Hello, handler func(*Stream)) *Conn {
 	c := &Conn{
 		rw: rw, handler: handler,
 		ready: make(chan struct{}), done: make(chan struct{}),
-		streams: make(map[uint32]*Stream),
+		streams: make(map[uint32]*Stream), most: MaxStreams,
 	}
 	if handle, ok := rw.(syscall.Conn); ok {
 		if raw, err := handle.SyscallConn(); err == nil {
@@ -70,6 +72,9 @@ func NewConn(rw io.ReadWriteCloser, hello Hello, handler func(*Stream)) *Conn {
 	c.out.urgent.push(frame{segment: segment{kind: HelloType, body: encode(hello)}})
 	return c
 }
+
+// AllowStreams sets how many streams may be open at once, in place of MaxStreams. It belongs before Run.
+func (c *Conn) AllowStreams(most int) { c.most = most }
 
 // Run exchanges hellos and reads until the connection ends. It returns nil after the peer's BYE or our own Close or Bye, io.EOF
 // when the peer went without BYE, a *ProtocolError when it broke a rule, an *ErrorBody when it says that we did.
@@ -155,7 +160,7 @@ func (c *Conn) open(payload any, relay *Stream) (*Stream, error) {
 	if c.ended || c.leaving || c.handler != nil || c.last > 1<<32-3 {
 		return nil, ErrClosed
 	}
-	if len(c.streams) >= MaxStreams {
+	if len(c.streams) >= c.most {
 		return nil, &ErrorBody{Code: "too_many_streams", Message: "too many streams are open"}
 	}
 	// Odd numbers: 1, 3, 5, …

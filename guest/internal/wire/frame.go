@@ -21,6 +21,8 @@ const (
 	MaxCredit     = 16 << 20
 	// MaxStreams may be open at once in a connection.
 	MaxStreams = 256
+	// MaxFlows may be open at once in an egress connection.
+	MaxFlows = 4096
 	// MaxWaitingEvents bounds the opener's events that nobody has taken yet, in bytes.
 	MaxWaitingEvents = 64 << 10
 )
@@ -151,7 +153,7 @@ func appendHeader(out []byte, stream uint32, kind Type, length int) []byte {
 // Hello is what each side says of itself first.
 type Hello struct {
 	Protocol int `json:"protocol"`
-	// Role is client, daemon, shim or agent.
+	// Role is client, daemon, shim, agent or gateway.
 	Role     string   `json:"role"`
 	Version  string   `json:"version"`
 	Features []string `json:"features"`

@@ -272,3 +272,27 @@ func echo(s *Stream) {
 		}
 	}
 }
+
+func TestAConnectionMayAllowMoreStreams(t *testing.T) {
+	a, b := socketPair(t)
+	release := make(chan struct{})
+	client := NewConn(a, Hello{Role: "agent"}, nil)
+	server := NewConn(b, Hello{Role: "gateway"}, func(s *Stream) {
+		<-release
+		s.End(struct{}{})
+	})
+	for _, conn := range []*Conn{client, server} {
+		conn.AllowStreams(MaxFlows)
+		run(t, conn)
+	}
+	for i := range MaxFlows {
+		if _, err := client.Open(map[string]any{"op": "tcp"}); err != nil {
+			t.Fatalf("stream %d: %v", i+1, err)
+		}
+	}
+	var refusal *ErrorBody
+	if _, err := client.Open(map[string]any{"op": "tcp"}); !errors.As(err, &refusal) || refusal.Code != "too_many_streams" {
+		t.Fatalf("one more: %v", err)
+	}
+	close(release)
+}

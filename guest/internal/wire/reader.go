@@ -224,7 +224,7 @@ func (c *Conn) takeFrame(in *source, h Header) error {
 func (c *Conn) takeOpen(in *source, h Header) error {
 	c.mu.Lock()
 	fresh := c.handler != nil && h.Stream%2 == 1 && h.Stream > c.last
-	full := len(c.streams) >= MaxStreams
+	full := len(c.streams) >= c.most
 	if fresh {
 		c.last = h.Stream
 	}

@@ -1,12 +1,17 @@
 package wire
 
+import "encoding/json"
+
 // Relay serves a stream by opening the same one on another connection and passing every frame on as it is, in both directions.
 // Credit is passed on too, so that nothing piles up here beyond what the two ends allow each other. It returns when the stream
 // has ended or its opener's connection has. When the other connection ends, the stream fails with agent_lost.
 //
 // All relays of a program must go the same way round: from connections that we serve to ones that we open streams on.
-func Relay(s *Stream, to *Conn) {
-	other, err := to.open(s.payload, s)
+func Relay(s *Stream, to *Conn) { RelayAs(s, to, s.payload) }
+
+// RelayAs is Relay with another payload for the stream that is opened.
+func RelayAs(s *Stream, to *Conn, payload json.RawMessage) {
+	other, err := to.open(payload, s)
 	if err != nil {
 		body, ok := err.(*ErrorBody)
 		if !ok {
