@@ -107,7 +107,7 @@ func (c *Conn) takeHello(in *source, h Header) error {
 		return err
 	}
 	var hello Hello
-	if json.Unmarshal(payload, &hello) != nil || !slices.Contains([]string{"client", "daemon", "shim", "agent"}, hello.Role) {
+	if json.Unmarshal(payload, &hello) != nil || !slices.Contains([]string{"client", "daemon", "shim", "agent", "gateway"}, hello.Role) {
 		return broken("hello")
 	}
 	if hello.Protocol < ProtocolVersion {
