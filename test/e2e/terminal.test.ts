@@ -140,6 +140,15 @@ describe('job control', () => {
     const session = shell(`set -m; ak run sleep 0.2 > "$HOME/out" & wait $!; echo "status $?"`)
     await session.until('status 0')
   })
+
+  test('a background job whose shell has ended cannot read the terminal, and goes on without', async () => {
+    // Nobody could continue such a job, so a read does not stop it: it fails (EIO), as it may while a terminal is being closed.
+    const session = shell(`(set -m; ak run sh -c 'echo up; sleep 1; echo over' < /dev/tty & ); sleep 3`)
+    await session.until('up')
+    session.write('typed\n')
+    await session.until('over')
+    expect(session.bytes().toString()).not.toContain('EIO')
+  })
 })
 
 describe("the user's terminal is as before", () => {

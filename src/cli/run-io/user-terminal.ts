@@ -1,3 +1,4 @@
+import { ignore } from '../../lib/ignore.ts'
 import { terminalDevice } from '../../lib/terminal-device.ts'
 
 /** The terminal that a command has, wherever it runs. */
@@ -22,6 +23,7 @@ export class UserTerminal {
       if (this.#terminal !== undefined) process.stdin.resume()
     })
   }
+  readonly #onInputError = (error: Error): void => ignore(error, 'the terminal is gone, or no longer ours: nothing more is typed')
   readonly #onResize = (): void => {
     const { cols, rows } = this.size()
     this.#terminal?.resize(cols, rows)
@@ -41,6 +43,9 @@ export class UserTerminal {
     process.on('exit', this.#onExit)
     process.on('SIGWINCH', this.#onResize)
     this.#setRaw(true)
+    // A read of a terminal that is being closed fails, once in many times (EIO); so does one in a job that lost its shell. It
+    // is not the end of the command: that is SIGHUP's to say. Stays for good, because an error may come late.
+    process.stdin.on('error', this.#onInputError)
     process.stdin.on('data', this.#onInput)
   }
 
