@@ -24,6 +24,8 @@ const (
 type request struct {
 	Port *int    `json:"port"`
 	Path *string `json:"path"`
+	// UDP means datagrams, each with its length before it.
+	UDP bool `json:"udp"`
 }
 
 // Connect serves connect in this process's own root.
@@ -33,7 +35,7 @@ func Connect(stream *wire.Stream) { Below(inside.At("/"))(stream) }
 func Below(root *inside.Root) func(*wire.Stream) {
 	return func(stream *wire.Stream) {
 		var r request
-		if err := json.Unmarshal(stream.Payload(), &r); err != nil || (r.Port == nil) == (r.Path == nil) {
+		if err := json.Unmarshal(stream.Payload(), &r); err != nil || (r.Port == nil) == (r.Path == nil) || r.UDP && r.Port == nil {
 			stream.Fail("invalid", "connect needs either a port or a path", 0)
 			return
 		}
@@ -47,8 +49,11 @@ func Below(root *inside.Root) func(*wire.Stream) {
 			stream.FailWith(files.Failure(name, err))
 			return
 		}
-		j := joint{stream: stream, socket: socket}
-		if err := j.run(); err != nil {
+		pass := joint{stream: stream, socket: socket}.run
+		if r.UDP {
+			pass = func() error { return datagrams(stream, socket) }
+		}
+		if err := pass(); err != nil {
 			stream.FailWith(files.Failure(name, err))
 			return
 		}
@@ -63,6 +68,10 @@ func (r request) open(stream *wire.Stream, root *inside.Root) (socket *os.File, 
 	}
 	if *r.Port < 1 || *r.Port > 65535 {
 		return nil, "", &wire.ErrorBody{Code: "invalid", Message: "port is a number from 1 to 65535"}
+	}
+	if r.UDP {
+		socket, err = openUDP(*r.Port)
+		return socket, "port", err
 	}
 	socket, err = openTCP(stream, unix.AF_INET, &unix.SockaddrInet4{Port: *r.Port, Addr: [4]byte{127, 0, 0, 1}})
 	if err != nil && !errors.Is(err, wire.ErrCanceled) {
