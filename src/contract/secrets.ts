@@ -18,6 +18,21 @@ export const MANAGED_PLACEHOLDER = 'ak-proxy-managed'
 /** Before 32 hexadecimal digits: a token of one secret in one sandbox. */
 export const PLACEHOLDER_PREFIX = 'AGENTKERNEL_PLACEHOLDER_'
 
+/** Where files of secrets are inside a sandbox, each of mode 0400; `SECRETS_VARIABLE` names it. */
+export const SECRETS_FOLDER = '/run/agentkernel/secrets'
+export const SECRETS_VARIABLE = 'AGENTKERNEL_SECRETS_PATH'
+
+/** Largest value, in bytes of UTF-8. */
+export const LARGEST_SECRET_BYTES = 64 * 1024
+export const LONGEST_SECRET_NAME = 128
+
+/** Why a user's secret cannot have this name, as a clause; undefined when it can. */
+export function secretNameProblem(name: string): string | undefined {
+  if (name === '') return 'is empty'
+  if (!/^[A-Za-z0-9_-]+$/.test(name)) return 'holds a character that is no ASCII letter, digit, "-" or "_"'
+  return name.length > LONGEST_SECRET_NAME ? `has ${name.length} characters; the most is ${LONGEST_SECRET_NAME}` : undefined
+}
+
 /** Parts of a request in which a placeholder is swapped; headers always. */
 export const SWAP_PLACES = ['query', 'body'] as const
 export type SwapPlace = (typeof SWAP_PLACES)[number]
@@ -32,6 +47,8 @@ export interface SecretBinding {
   readonly hosts: readonly string[]
   /** Header that the gateway sets. Default: Authorization, as `Bearer VALUE`; a header that is named gets the bare value. */
   readonly header?: string
+  /** Authorization is `Basic` of this user name and the value, as git over HTTPS wants it. Only without `header`. */
+  readonly basicUser?: string
   /** `header`: the gateway sets the header itself. `token`: it swaps a token wherever the program puts it. `file`: the value is a file inside. */
   readonly how: 'header' | 'token' | 'file'
   readonly swap?: readonly SwapPlace[]
@@ -39,6 +56,10 @@ export interface SecretBinding {
   readonly methods?: readonly string[]
   /** Only requests to these paths (`*` = any characters); absent = all. */
   readonly paths?: readonly string[]
+  /** With `token`: the token is also the content of a file in `SECRETS_FOLDER`. With `file` it goes without saying. */
+  readonly file?: true
+  /** With `token`: the token, made once for a sandbox so that it stays the same over stop and start. */
+  readonly placeholder?: string
 }
 
 /** A binding with its value, in the memory of the process that runs the gateway and nowhere else. */
@@ -50,14 +71,24 @@ export interface BoundSecret {
   readonly placeholder: string
 }
 
-/** The vault, as everything outside `src/secrets` sees it. Each method may fail with `vault_locked` or `vault_damaged`. */
+/** The vault, as everything outside `src/secrets` sees it. Each method may fail with `vault_locked`, `vault_damaged` or `vault_unsafe`. */
 export interface Vault {
   get(name: string): Promise<Secret | undefined>
+  /** Errors: `invalid_argument` for a name or a value that cannot be; `vault_read_only` with the backend `env`. */
   set(name: string, value: Secret): Promise<void>
-  /** False: there was none. */
+  /** False: there was none. Errors: `vault_read_only`. */
   delete(name: string): Promise<boolean>
   /** Users' own secrets only, sorted by name. */
   list(): Promise<readonly SecretEntry[]>
   /** Removes everything below `sandbox/ID/`. */
   forget(sandboxId: string): Promise<void>
+  /** The present values of these names, for who cannot wait: see `LiveSecrets`. */
+  live(names: readonly string[]): Promise<LiveSecrets>
+}
+
+/** Values as they are now, answered from memory. A value set elsewhere holds within a second (keychain: ten); one that is gone is undefined. */
+export interface LiveSecrets {
+  value(name: string): Secret | undefined
+  /** Ends what keeps the values fresh. Safe to repeat. */
+  close(): void
 }
