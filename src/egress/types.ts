@@ -1,4 +1,5 @@
 import type { NetworkEvent } from '../contract/network.ts'
+import type { CompiledPolicy } from '../policy/network/types.ts'
 
 /**
  * The words of the gateway. A `Flow` is what a program in a sandbox opened; `Target` is where it goes; `HostNetwork` is the only
@@ -143,26 +144,14 @@ export interface Meter {
   ): { readonly kind: 'tap'; readonly tap: MeterTap } | { readonly kind: 'refused'; readonly reason: string } | undefined
 }
 
-/** A decision of the compiled rules. `opensHttp`: rules by method and path hold for this host, so that its requests must be seen. */
-export type NetworkVerdict = Verdict & { readonly opensHttp?: boolean }
-
-/**
- * The rules of a sandbox, or of one command, ready to decide. Names are in lower case without trailing dot; literals are in canonical
- * form. Pure but for the host's own addresses, which it asks for at each decision. Block wins over allow.
- */
-export interface CompiledPolicy {
-  /** May the name be looked up: is there a port and a protocol on which it is allowed? */
-  mayResolve(name: string): Verdict
-  decideName(name: string, port: number, protocol: 'tcp' | 'udp'): NetworkVerdict
-  /** A literal address that the sandbox asked for. Rules with names never match. */
-  decideAddress(literal: string, port: number, protocol: 'tcp' | 'udp'): NetworkVerdict
-  /** May this name, which `decideName` allowed, be dialled at this literal: it is public, or a CIDR rule names it. */
-  addressAllowed(name: string, literal: string, port: number, protocol?: 'tcp' | 'udp'): Verdict
-}
-
 /** What the gateway lends to the engine that opens HTTP. */
 export interface HttpDoors {
-  /** Looks the name up, checks its addresses and dials the first that answers. Throws DialError. */
+  /** The rules that hold now; undefined: the tag is unknown, and everything is denied. */
+  policy(tag?: string): CompiledPolicy | undefined
+  /**
+   * Decides again, looks the name up, checks its addresses and dials the first that answers. Throws DialError. For the very `target` that
+   * `serve` was given, the first call may hand over the connection that the gateway made before it saw that this is HTTP.
+   */
   dial(target: Target, signal?: AbortSignal): Promise<Upstream>
   readonly record: Record
 }
@@ -170,9 +159,10 @@ export interface HttpDoors {
 /** Looks into HTTP, and into TLS with a leaf of the sandbox's own authority. One for each sandbox. */
 export interface HttpEngine {
   /**
-   * Takes over a flow that was accepted. `first`: what was read of it so far, never empty. `target.host` is the name or literal that
-   * the gateway decided on, and the SNI where there was one. With a verdict that does not allow, it answers a readable 403 and dials
-   * nobody. Resolves when the flow is done with; never rejects. Records what it decides itself.
+   * Takes over a flow that was accepted. `first`: what was read of it so far, never empty and never to be read again. `target.host` is
+   * the name or literal that the gateway decided on; an SNI that differs from it was refused before. With a verdict that does not allow,
+   * the engine answers a readable 403 and dials nobody, and the gateway has recorded the denial. Everything else the engine records.
+   * Resolves when the flow is done with; never rejects.
    */
-  serve(flow: Flow, first: Uint8Array, target: Target, scheme: 'http' | 'tls', verdict: NetworkVerdict): Promise<void>
+  serve(flow: Flow, first: Uint8Array, target: Target, scheme: 'http' | 'tls', verdict: Verdict): Promise<void>
 }
