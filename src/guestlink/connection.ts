@@ -58,10 +58,10 @@ export class GuestConnection {
   #isOpen = true
 
   /**
-   * Connects to the unix socket at `socketPath` and exchanges greetings. Errors: `sandbox_lost` (nobody listens, or it is no guest),
+   * Connects to the unix socket at `place`, or takes over our end of a socket pair, and exchanges greetings. Errors: `sandbox_lost` (nobody listens, or it is no guest),
    * `timed_out`, `canceled`.
    */
-  static async connect(socketPath: string, options: ConnectOptions): Promise<GuestConnection> {
+  static async connect(place: string | { readonly fd: number }, options: ConnectOptions): Promise<GuestConnection> {
     const { signal, helloLimitMs = HELLO_LIMIT_MS } = options
     if (signal?.aborted === true) throw canceled()
     const connection = new GuestConnection()
@@ -70,7 +70,7 @@ export class GuestConnection {
     const limit = setTimeout(expire, helloLimitMs)
     signal?.addEventListener('abort', abort, { once: true })
     try {
-      connection.#dial(socketPath, encodeJson(ownHello(options.role, options.version)))
+      connection.#dial(place, encodeJson(ownHello(options.role, options.version)))
       await connection.#greeted.promise
       return connection
     } finally {
@@ -139,27 +139,28 @@ export class GuestConnection {
     return new AppError('invalid_argument', `${op}: ${bytes} bytes of arguments; the limit is ${MAX_PAYLOAD_BYTES}`)
   }
 
-  #dial(socketPath: string, hello: Uint8Array): void {
+  #dial(place: string | { readonly fd: number }, hello: Uint8Array): void {
     const connecting = Bun.connect({
-      unix: socketPath,
+      ...(typeof place === 'string' ? { unix: place } : place),
       socket: {
         binaryType: 'uint8array',
-        open: (socket) => {
+        open: (socket: Socket) => {
           this.#socket = socket
           if (!this.#isOpen) return this.#hangUp()
           this.#outbox.control(encodeFrame(FRAME.hello, 0, hello))
         },
-        data: (_socket, chunk) => this.#received(chunk),
+        data: (_socket: Socket, chunk: Uint8Array) => this.#received(chunk),
         drain: () => this.#outbox.drained(),
         close: () => {
           this.#socketClosed.resolve()
           this.#close(new AppError('sandbox_lost', 'the connection to the sandbox ended'))
         },
       },
-    })
+      // Bun's types do not know `fd` here, which works.
+    } as Parameters<typeof Bun.connect>[0])
     connecting.catch((cause: unknown) => {
       this.#socketClosed.resolve()
-      this.#close(new AppError('sandbox_lost', `no sandbox listens at ${socketPath}`, { cause }))
+      this.#close(new AppError('sandbox_lost', `no sandbox listens at ${typeof place === 'string' ? place : 'the other end'}`, { cause }))
     })
   }
 

@@ -34,8 +34,8 @@ export class Guest {
   }
 
   /** See `GuestConnection.connect`. */
-  static async connect(socketPath: string, options: ConnectOptions): Promise<Guest> {
-    return new Guest(await GuestConnection.connect(socketPath, options))
+  static async connect(place: string | { readonly fd: number }, options: ConnectOptions): Promise<Guest> {
+    return new Guest(await GuestConnection.connect(place, options))
   }
 
   /** Never rejects. */
