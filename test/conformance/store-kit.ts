@@ -73,6 +73,25 @@ export function failureOf(work: () => unknown): AppError {
   throw new Error(`expected a failure, got ${JSON.stringify(result)}`)
 }
 
+/** Every field that a record may leave out. */
+export const FULL: Partial<SandboxRecord> = {
+  state: 'archived',
+  failure: 'the agent did not answer',
+  handle: JSON.stringify({ version: 1, pid: 77 }),
+  step: 'start.greet-agent',
+  labels: { team: 'core', 'a/b.c': 'x=y:z', empty: '' },
+  description: 'Ünïcode, "quotes", \\ and\nlines',
+  agent: 'claude',
+  project: '/home/me/project',
+  ports: ['8080:80', '53/udp'],
+  environment: { PATH: '/usr/bin', EMPTY: '' },
+  lifecycle: { auto_stop_after_seconds: 60, auto_delete_after_seconds: 0 },
+  expiresAt: '2026-03-02T12:00:00.000Z',
+  startedAt: '2026-03-01T12:00:01.000Z',
+  archivedAt: '2026-03-01T13:00:00.000Z',
+  archivedReason: 'idle',
+}
+
 /** Every method of a store once, for tests that want each to fail, or none to crash. */
 export const EVERY_METHOD: Readonly<Record<Exclude<keyof SandboxStore, 'close'>, (store: SandboxStore) => unknown>> = {
   insert: (store) => store.insert(recordOf(`n-${nextId()}`)),
