@@ -1,18 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { connect } from 'node:net'
 import { ERRORS, isAppError } from '../../src/contract/errors.ts'
 import { LATER_ROUTES } from '../../src/contract/later.ts'
 import type { Operation } from '../../src/contract/operation.ts'
 import { OPERATIONS } from '../../src/contract/operations.ts'
-import { ApiKeys } from '../../src/http/auth.ts'
 import { serveTcp } from '../../src/http/listeners.ts'
-import { selfSigned } from '../../src/lib/self-signed.ts'
 import { HttpWorld } from './http-kit.ts'
-import { within } from './kit.ts'
 
 const KEY = 'sk-test-1'
 const auth = { authorization: `Bearer ${KEY}` }
-const MIB = 1024 ** 2
 
 let open: HttpWorld
 let keyed: HttpWorld
@@ -235,161 +230,6 @@ describe('a path inside a sandbox', () => {
   })
 })
 
-describe('a body', () => {
-  const post = async (path: string, body: string | Uint8Array<ArrayBuffer> | ReadableStream, headers = {}) =>
-    open.ask(path, { method: 'POST', body, headers })
-
-  test.each(['{', '', '[]', '"x"', 'null', '7', '{"command":}', 'command=x', '\u0000', '{"command":["a"]} x', '{"a":1'.repeat(1000)])(
-    'that is no JSON object is refused: %j',
-    async (body) => {
-      const answer = await post('/run', body)
-      expect([answer.status, answer.body['code']]).toEqual([400, 'invalid_argument'])
-      if (body !== '') expect(String(answer.body['error'])).toStartWith('Invalid JSON: ')
-    },
-  )
-
-  test('that is not UTF-8 is refused', async () => {
-    const answer = await post('/run', new Uint8Array([0x7b, 0xff, 0x7d]))
-    expect(answer.body['error']).toBe('Invalid JSON: the text is not UTF-8')
-  })
-
-  test('of more than 16 MiB is refused, announced or not', async () => {
-    const body = Buffer.alloc(16 * MIB + 1, ' ')
-    const expected = [413, 'Request body exceeds the maximum size of 16777216 bytes', 'payload_too_large']
-    const announced = await post('/run', body)
-    expect([announced.status, announced.body['error'], announced.body['code']]).toEqual(expected)
-    const unannounced = await post(
-      '/run',
-      new ReadableStream({ type: 'bytes', start: (to) => void (to.enqueue(new Uint8Array(body)), to.close()) }),
-    )
-    expect([unannounced.status, unannounced.body['error'], unannounced.body['code']]).toEqual(expected)
-  })
-
-  test('of exactly 16 MiB is read', async () => {
-    const text = `{"command":["a"],"secrets":["x"],"pad":"`
-    const answer = await post('/run', `${text}${'x'.repeat(16 * MIB - text.length - 2)}"}`)
-    expect(answer.body['code']).toBe('api_key_required')
-  })
-
-  test.each([
-    ['/run', { command: 'ls' }, 'command: '],
-    ['/run', { command: ['ls'], profile: 'open' }, 'profile: '],
-    ['/sandboxes', {}, 'name: '],
-    ['/sandboxes', { name: 7 }, 'name: '],
-    ['/sandboxes', { name: 'a', memory_mb: '1g' }, 'memory_mb: '],
-    ['/sandboxes', { name: 'a', labels: { a: 1 } }, 'labels.a: '],
-    ['/sandboxes', { name: 'a', labels: { 'a b': '1' } }, 'labels: '],
-    ['/sandboxes', { name: 'a', description: 'x'.repeat(5000) }, 'description: '],
-    ['/sandboxes/a/exec', { command: [] }, 'command: '],
-    ['/sandboxes/a/exec', { command: ['a', 7] }, 'command[1]: '],
-    ['/sandboxes/a/files', { files: ['/a'] }, 'files: '],
-    ['/sandboxes/a/extend', { by: 3 }, 'by: '],
-  ])('of another type is refused: POST %s %j', async (path, json, begins) => {
-    const { status, body } = await open.ask(path, { json })
-    expect([status, body['code']]).toEqual([400, 'invalid_argument'])
-    expect(String(body['error'])).toStartWith(begins)
-  })
-
-  test('that asks for what comes later is refused by name', async () => {
-    for (const [json, name] of [
-      [{ name: 'a', volumes: ['x:/y'] }, 'volumes'],
-      [{ name: 'a', source_url: 'https://example.com/a.git' }, 'source_url'],
-      [{ name: 'a', placeholder_secrets: true }, 'placeholder_secrets'],
-      [{ name: 'a', ports: ['80:80'] }, 'ports'],
-      [{ name: 'a', init_script: 'x' }, 'init_script'],
-    ] as const) {
-      const { status, body } = await open.ask('/sandboxes', { json })
-      expect([status, body['code']]).toEqual([501, 'not_available_yet'])
-      expect(String(body['error'])).toStartWith(`\`${name}\``)
-    }
-    const withKey = await keyed.ask('/sandboxes', { json: { name: 'a', secrets: ['KEY:host'] }, headers: auth })
-    expect([withKey.status, withKey.body['code']]).toEqual([501, 'not_available_yet'])
-  })
-
-  test('to be root over the port is refused, and not over the socket', async () => {
-    const json = { command: ['id'], sudo: true }
-    const { status, body } = await keyed.ask('/sandboxes/a/exec', { json, headers: auth })
-    expect([status, body['code']]).toEqual([403, 'policy_denied'])
-    for (const query of ['sudo=true', 'sudo=1', 'sudo', 'sudo=false&sudo=yes']) {
-      expect((await keyed.ask(`/sandboxes/a/exec?${query}`, { json: { command: ['id'] }, headers: auth })).status).toBe(403)
-    }
-    expect((await keyed.askLocally('/sandboxes/a/exec', { json })).body['code']).toBe('store_failed')
-  })
-})
-
-test('what is wrong with a request to /run/stream comes as an event, as clients of the earlier product expect', async () => {
-  const { status, text, headers } = await open.ask('/run/stream', { json: { command: [] } })
-  expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream'])
-  expect(text).toStartWith(': \n\nevent: error\ndata: {"message":"command: must name a program"')
-  expect((await open.ask('/run/stream', { method: 'POST', body: '{' })).status).toBe(400)
-})
-
-describe('a client that is slow or broken', () => {
-  test('does not keep a body open for ever', async () => {
-    const world = new HttpWorld({ deps: { limits: { jsonMs: 50 } } })
-    try {
-      const said = await world.raw('POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"command":')
-      expect(said).toStartWith('HTTP/1.1 504 ')
-      expect(said).toContain('"code":"timed_out"')
-      expect(said.toLowerCase()).toContain('connection: close')
-    } finally {
-      await world.stop()
-    }
-  })
-
-  test('does not keep a connection open with headers that never end', async () => {
-    const world = new HttpWorld({ tcp: { idleSeconds: 1 } })
-    const socket = connect({ host: '127.0.0.1', port: world.tcp.port ?? 0 })
-    socket.write('GET /health HTTP/1.1\r\nHost: localhost\r\n')
-    const trickle = setInterval(() => socket.write('X'), 100)
-    try {
-      await within(new Promise<void>((resolve) => socket.once('close', () => resolve())), 'the server to hang up', 20_000)
-    } finally {
-      clearInterval(trickle)
-      socket.destroy()
-      await world.stop()
-    }
-  }, 30_000)
-
-  test('that leaves in the middle of a body leaves nothing under way', async () => {
-    const socket = connect({ host: '127.0.0.1', port: open.tcp.port ?? 0 })
-    socket.write('POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"comm')
-    await untilBusy(open, true)
-    socket.destroy()
-    await untilBusy(open, false)
-  })
-
-  test('gets its answer although it has closed its own half', async () => {
-    const said = await open.raw('GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n', { end: true })
-    expect(said).toContain('"version":"1.2.3"')
-  })
-
-  test.each([
-    'POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: abc\r\n\r\n{}',
-    'POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n{}',
-    'POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}',
-    'POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
-    'GET /status HTTP/1.1\r\n\r\n',
-    '\0\u0001\u0002\r\n\r\n',
-  ])('whose request cannot be read is told so and let go: %j', async (text) => {
-    expect(await open.raw(text)).toStartWith('HTTP/1.1 400 ')
-  })
-
-  test('that asks too often at once is told to wait', async () => {
-    const world = new HttpWorld({ deps: { limits: { inFlight: 1 } } })
-    const socket = connect({ host: '127.0.0.1', port: world.tcp.port ?? 0 })
-    try {
-      socket.write('POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{')
-      await untilBusy(world, true)
-      const { status, headers, body } = await world.ask('/health')
-      expect([status, headers.get('retry-after'), body['code']]).toEqual([429, '1', 'too_many_requests'])
-    } finally {
-      socket.destroy()
-      await world.stop()
-    }
-  })
-})
-
 describe('an answer', () => {
   test('bears the id that the request came with, or a new one', async () => {
     expect((await open.ask('/health', { headers: { 'x-request-id': 'job-7' } })).headers.get('x-request-id')).toBe('job-7')
@@ -405,66 +245,6 @@ describe('an answer', () => {
     const { status, body } = await open.ask('/sandboxes/a')
     expect(status).toBe(ERRORS.store_failed.http)
     expect(body).toEqual({ success: false, error: 'this test has no engine', code: 'store_failed', fix: ERRORS.store_failed.fix })
-  })
-})
-
-describe('the server', () => {
-  test('that stops lets nobody in, closes what never ends, and waits for the rest', async () => {
-    const world = new HttpWorld()
-    const socket = connect({ host: '127.0.0.1', port: world.tcp.port ?? 0 })
-    const said = Promise.withResolvers<string>()
-    socket.once('data', (data) => said.resolve(data.toString()))
-    const text = '{"command":["true"],"volumes":["x"]}'
-    socket.write(`POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${text.length}\r\n\r\n${text.slice(0, 5)}`)
-    await untilBusy(world, true)
-    const drained = world.app.drain(10_000)
-    const { status, body, headers } = await world.ask('/health')
-    expect([status, body['code'], headers.get('connection'), headers.get('retry-after')]).toEqual([503, 'shutting_down', 'close', '1'])
-    socket.write(text.slice(5))
-    expect(await said.promise).toStartWith('HTTP/1.1 501 ')
-    await drained
-    socket.destroy()
-    await world.stop()
-  })
-
-  test('that has waited long enough answers what it has not done', async () => {
-    const world = new HttpWorld()
-    const said = world.raw('POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{')
-    await untilBusy(world, true)
-    await world.app.drain(1)
-    expect(await said).toContain('"code":"shutting_down"')
-    await world.stop()
-  })
-
-  test('says in one sentence that its port is in use, or that it may not listen there', () => {
-    const code = (listen: () => void): unknown => {
-      try {
-        listen()
-        return undefined
-      } catch (error) {
-        return isAppError(error) ? error.code : error
-      }
-    }
-    expect(code(() => serveTcp(open.app, { host: '127.0.0.1', port: open.tcp.port ?? 0 }))).toBe('address_in_use')
-    expect(code(() => serveTcp(keyed.app, { host: '203.0.113.7', port: 0 }))).toBe('invalid_argument')
-    expect(code(() => serveTcp(open.app, { host: 'localhost', port: 0, tls: { cert: 'x', key: 'y' } }))).toBe('invalid_argument')
-    expect(new ApiKeys([]).none).toBe(true)
-  })
-})
-
-describe('TLS', () => {
-  test('is spoken with the certificate that the server was given, and plain text is not', async () => {
-    const { cert, key } = selfSigned(['localhost', '127.0.0.1'], new Date())
-    const world = new HttpWorld({ tcp: { tls: { cert, key } }, keys: [KEY] })
-    try {
-      expect(world.url).toStartWith('https://127.0.0.1:')
-      const { body } = await world.ask('/status', { headers: auth, tls: { ca: cert } })
-      expect(body['success']).toBe(true)
-      await expect(world.ask('/health', { tls: { ca: selfSigned(['localhost'], new Date()).cert } })).rejects.toThrow()
-      await expect(fetch(world.url.replace('https', 'http'))).rejects.toThrow()
-    } finally {
-      await world.stop()
-    }
   })
 })
 
@@ -491,8 +271,3 @@ describe('metrics', () => {
     }
   })
 })
-
-/** Resolves when the server has something under way, or nothing. */
-async function untilBusy(world: HttpWorld, busy: boolean): Promise<void> {
-  while (world.app.busy() !== busy) await Bun.sleep(1)
-}
