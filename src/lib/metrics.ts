@@ -82,49 +82,45 @@ class SeriesTable<L extends string, V> {
   }
 }
 
-export class Counter<L extends string> implements Family {
+/** A metric whose series are one number each. */
+abstract class Numbers<L extends string> implements Family {
+  protected readonly series: SeriesTable<L, { value: number }>
+  readonly #type: 'counter' | 'gauge'
   readonly #name: string
   readonly #help: string
-  readonly #series: SeriesTable<L, { value: number }>
 
-  constructor(name: string, help: string, labels: readonly L[]) {
+  constructor(type: 'counter' | 'gauge', name: string, help: string, labels: readonly L[]) {
+    this.#type = type
     this.#name = name
     this.#help = help
-    this.#series = new SeriesTable(labels, () => ({ value: 0 }))
-  }
-
-  add(labels: Labels<L>, by = 1): void {
-    this.#series.at(labels).value += by
+    this.series = new SeriesTable(labels, () => ({ value: 0 }))
   }
 
   lines(): string[] {
     return [
-      ...head(this.#name, this.#help, 'counter'),
-      ...[...this.#series.entries()].map(([key, { value }]) => sample(this.#name, key, value)),
+      ...head(this.#name, this.#help, this.#type),
+      ...[...this.series.entries()].map(([key, { value }]) => sample(this.#name, key, value)),
     ]
   }
 }
 
-export class Gauge<L extends string> implements Family {
-  readonly #name: string
-  readonly #help: string
-  readonly #series: SeriesTable<L, { value: number }>
-
+export class Counter<L extends string> extends Numbers<L> {
   constructor(name: string, help: string, labels: readonly L[]) {
-    this.#name = name
-    this.#help = help
-    this.#series = new SeriesTable(labels, () => ({ value: 0 }))
+    super('counter', name, help, labels)
+  }
+
+  add(labels: Labels<L>, by = 1): void {
+    this.series.at(labels).value += by
+  }
+}
+
+export class Gauge<L extends string> extends Numbers<L> {
+  constructor(name: string, help: string, labels: readonly L[]) {
+    super('gauge', name, help, labels)
   }
 
   set(labels: Labels<L>, value: number): void {
-    this.#series.at(labels).value = value
-  }
-
-  lines(): string[] {
-    return [
-      ...head(this.#name, this.#help, 'gauge'),
-      ...[...this.#series.entries()].map(([key, { value }]) => sample(this.#name, key, value)),
-    ]
+    this.series.at(labels).value = value
   }
 }
 
