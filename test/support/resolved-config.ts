@@ -1,17 +1,7 @@
 import type { ResolvedConfig } from '../../src/contract/config.ts'
+import { emptyConfig } from '../../src/main/config/load.ts'
 
 /** The configuration of somebody who has no config file, with `parts` of it changed. */
 export function resolvedConfig(parts: Partial<ResolvedConfig> = {}): ResolvedConfig {
-  return {
-    sources: [],
-    warnings: [],
-    inertKeys: [],
-    laterKeys: [],
-    security: {},
-    commands: [],
-    minIsolation: 'process',
-    minNetwork: 'public',
-    environment: {},
-    ...parts,
-  }
+  return { ...emptyConfig(), ...parts }
 }

@@ -34,7 +34,8 @@ export async function loadConfig(input: LoadConfigInput): Promise<ResolvedConfig
   return problem === undefined ? config : { ...config, warnings: [...config.warnings, problem] }
 }
 
-function emptyConfig(): ResolvedConfig {
+/** The configuration of somebody who has no config file. */
+export function emptyConfig(): ResolvedConfig {
   return {
     sources: [],
     warnings: [],
