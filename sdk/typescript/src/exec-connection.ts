@@ -1,4 +1,4 @@
-import { ChunkQueue } from './chunk-queue.ts'
+import { WeighedQueue } from './weighed-queue.ts'
 import { type ErrorDetails, errorFromMessage, isRecord, NetworkError, StreamError } from './errors.ts'
 import {
   type ClientMessage,
@@ -23,7 +23,7 @@ export class ExecConnection {
   /** Rejects when the command was not started. */
   readonly started: Promise<{ id: string; pid: number }>
   readonly result: Promise<ExecEnd>
-  readonly output: ChunkQueue<ExecChunk>
+  readonly output: WeighedQueue<ExecChunk>
   readonly #socket: WebSocketLike
   readonly #credit = new StdinCredit(INITIAL_STDIN_CREDIT)
   readonly #begun = deferred<{ id: string; pid: number }>()
@@ -38,7 +38,7 @@ export class ExecConnection {
   constructor(socket: WebSocketLike, first: ClientMessage) {
     this.started = this.#begun.promise
     this.result = this.#ended.promise
-    this.output = new ChunkQueue((weight) => this.#onWeight(weight))
+    this.output = new WeighedQueue((weight) => this.#onWeight(weight))
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {

@@ -4,7 +4,7 @@ import type { ExecChunk, ExecSession } from '../../contract/sandbox-operations.t
 import { ignore } from '../../lib/ignore.ts'
 import { createPipe } from '../../lib/pipe.ts'
 import { signalNumber } from '../../lib/signals.ts'
-import { ChunkQueue } from './chunk-queue.ts'
+import { Handover } from './handover.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'] as const
 
@@ -19,7 +19,7 @@ export function runSession(
   signal: AbortSignal,
 ): { readonly session: ExecSession; readonly notices: string[] } {
   const notices: string[] = []
-  const queue = new ChunkQueue<ExecChunk>()
+  const queue = new Handover<ExecChunk>()
   const stdin = openSync('/dev/null', 'r')
   const out = createPipe()
   const err = createPipe()
@@ -65,7 +65,7 @@ export function runSession(
 }
 
 /** Copies a pipe into the queue until its end, no faster than it is read. */
-async function pump(fd: number, channel: 'stdout' | 'stderr', queue: ChunkQueue<ExecChunk>): Promise<void> {
+async function pump(fd: number, channel: 'stdout' | 'stderr', queue: Handover<ExecChunk>): Promise<void> {
   try {
     for await (const bytes of Bun.file(fd).stream()) await queue.add({ channel, bytes })
   } catch (error) {

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
-import { ChunkQueue } from './chunk-queue.ts'
+import { Handover } from './handover.ts'
 
 test('whoever adds waits until the item is taken', async () => {
-  const queue = new ChunkQueue<number>()
+  const queue = new Handover<number>()
   let added = false
   const adding = queue.add(1).then(() => (added = true))
   await Bun.sleep(0)
@@ -15,7 +15,7 @@ test('whoever adds waits until the item is taken', async () => {
 })
 
 test('a reader that leaves lets writers go on', async () => {
-  const queue = new ChunkQueue<number>()
+  const queue = new Handover<number>()
   const first = queue.add(1)
   for await (const item of queue) {
     expect(item).toBe(1)
@@ -26,7 +26,7 @@ test('a reader that leaves lets writers go on', async () => {
 })
 
 test('every item of several writers arrives', async () => {
-  const queue = new ChunkQueue<string>()
+  const queue = new Handover<string>()
   const write = async (name: string): Promise<void> => {
     for (let i = 0; i < 100; i++) await queue.add(`${name}${i}`)
   }

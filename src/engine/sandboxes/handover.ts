@@ -1,5 +1,5 @@
-/** A queue of one that one reader empties: whoever adds waits until the one before was taken. */
-export class ChunkQueue<T> implements AsyncIterable<T> {
+/** Items that pass from writers to one reader, one at a time: whoever adds waits until the item was taken. */
+export class Handover<T> implements AsyncIterable<T> {
   #items: T[] = []
   #ended = false
   #wakeReader = (): void => undefined

@@ -1,5 +1,5 @@
 /** Items that arrive by themselves and are taken one by one. Whoever iterates takes from the same queue. */
-export class ChunkQueue<T> implements AsyncIterable<T> {
+export class WeighedQueue<T> implements AsyncIterable<T> {
   #items: { readonly item: T; readonly weight: number }[] = []
   /** Items before it have been taken. */
   #head = 0
