@@ -10,8 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"agentkernel/guest/internal/plan"
-	"agentkernel/guest/internal/status"
-	"agentkernel/guest/internal/trees"
 )
 
 // builder is the state of making one stage.
@@ -131,72 +129,6 @@ func absentWithin(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
-// take clones a bind source with the attributes it is shown with.
-func (b *builder) take(mount plan.Mount) (int, error) {
-	tree, err := cloneTree(mount)
-	if err != nil {
-		return -1, err
-	}
-	if err := b.setAttributes(tree, mount); err != nil {
-		_ = unix.Close(tree)
-		return -1, err
-	}
-	return tree, nil
-}
-
-func cloneTree(mount plan.Mount) (int, error) {
-	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_RECURSIVE)
-	if mount.Shallow {
-		flags &^= unix.AT_RECURSIVE
-	}
-	if !mount.Exact {
-		return unix.OpenTree(unix.AT_FDCWD, mount.Source, flags)
-	}
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
-	source, err := unix.Openat2(unix.AT_FDCWD, mount.Source, &how)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(source)
-	return unix.OpenTree(source, "", flags|unix.AT_EMPTY_PATH)
-}
-
-func (b *builder) setAttributes(tree int, mount plan.Mount) error {
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID}
-	if !mount.Devices {
-		attr.Attr_set |= unix.MOUNT_ATTR_NODEV
-	}
-	if mount.ReadOnly {
-		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
-	}
-	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
-		return fmt.Errorf("set attributes: %w", err)
-	}
-	if !mount.Map || len(b.idRanges) == 0 {
-		return nil
-	}
-	if b.idMap < 0 {
-		fd, err := b.openIDMap(b.idRanges)
-		if err != nil {
-			return fmt.Errorf("id map: %w", err)
-		}
-		b.idMap = fd
-	}
-	mapped := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(b.idMap)}
-	err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &mapped)
-	if err != nil && mount.ReadOnly {
-		// Not every file system can. What is only looked at is then seen as it is; the project is copied (see overlay).
-		if mount.Exact {
-			b.unmapped = err
-		}
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("this file system cannot show its files as the sandbox's own: %w", err)
-	}
-	return nil
-}
-
 func (b *builder) apply(mount plan.Mount) error {
 	if mount.Within != "" {
 		return b.applyWithin(mount)
@@ -297,76 +229,6 @@ func (b *builder) makeSymlink(target string, mount plan.Mount) error {
 	return b.own(target, mount)
 }
 
-// bind puts a clone of its source in place, which is made to fit: a folder or a file.
-func (b *builder) bind(mount plan.Mount, target string) error {
-	tree, err := b.take(mount)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(tree)
-	var info unix.Stat_t
-	if err := unix.Fstat(tree, &info); err != nil {
-		return err
-	}
-	if info.Mode&unix.S_IFMT == unix.S_IFDIR {
-		if err := makeFolder(target, 0o755); err != nil {
-			return err
-		}
-	} else if err := writeFile(target, nil, 0o644); err != nil {
-		return err
-	}
-	return unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH)
-}
-
-// devices shows devices of the host, by name. Real root makes nodes of its own in one mount, which is root's, so that the
-// sandbox's identity can change nothing in it; everybody else may only mount the host's, each by itself.
-func (b *builder) devices(target string, mount plan.Mount) error {
-	if err := makeFolder(target, 0o755); err != nil {
-		return err
-	}
-	if os.Geteuid() == 0 {
-		if err := unix.Mount("tmpfs", target, "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755,size=64k"); err != nil {
-			return err
-		}
-	}
-	for _, name := range mount.Names {
-		if err := b.device(path.Join(mount.Source, name), path.Join(target, name)); err != nil {
-			return &os.PathError{Op: "show", Path: name, Err: err}
-		}
-	}
-	return nil
-}
-
-func (b *builder) device(source, target string) error {
-	var info unix.Stat_t
-	if err := unix.Stat(source, &info); err != nil {
-		return err
-	}
-	if os.Geteuid() == 0 && info.Mode&unix.S_IFMT == unix.S_IFCHR {
-		if err := unix.Mknod(target, unix.S_IFCHR|0o666, int(info.Rdev)); !errors.Is(err, unix.EPERM) {
-			return err
-		}
-	}
-	return b.bind(plan.Mount{Source: source, Devices: true}, target)
-}
-
-// mountTerminals gives the sandbox terminals of its own: another instance, which knows nothing of the host's.
-func mountTerminals(target string) error {
-	if err := makeFolder(target, 0o755); err != nil {
-		return err
-	}
-	return unix.Mount("devpts", target, "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
-}
-
-// console shows the terminal on descriptor 0, which is of the host's instance, under a name that programs can find.
-func (b *builder) console(target string) error {
-	source, err := os.Readlink("/proc/self/fd/0")
-	if err != nil {
-		return err
-	}
-	return b.bind(plan.Mount{Source: source, Devices: true}, target)
-}
-
 func (b *builder) tmpfs(target string, mount plan.Mount) error {
 	if err := makeFolder(target, 0o755); err != nil {
 		return err
@@ -383,45 +245,4 @@ func (b *builder) tmpfs(target string, mount plan.Mount) error {
 		return err
 	}
 	return b.own(target, mount)
-}
-
-// overlay stacks a private upper layer over a folder of the host. Redirects and indexes stay off: both would make the
-// kernel follow attributes that the workload can write into the upper layer. Where there is no overlay for us, the files
-// are copied into the upper layer, and the host is told.
-func (b *builder) overlay(target string, mount plan.Mount) error {
-	if err := makeFolder(target, 0o755); err != nil {
-		return err
-	}
-	lower, upper := path.Join(b.stage, mount.Lower), path.Join(b.stage, mount.Upper)
-	options := "lowerdir=" + lower + ",upperdir=" + upper + "/upper,workdir=" + upper + "/work,volatile"
-	if b.work.DropTo == nil {
-		// User attributes rule redirects and the rest out by themselves.
-		options += ",userxattr"
-	} else {
-		options += ",redirect_dir=nofollow,index=off,metacopy=off"
-	}
-	step, reason := "id map", b.unmapped
-	if reason == nil {
-		step, reason = "overlay", unix.EOPNOTSUPP
-		if !mount.NoOverlay {
-			reason = unix.Mount("overlay", target, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
-		}
-		if reason == nil || errors.Is(reason, unix.ENOSPC) {
-			return reason
-		}
-	}
-	if err := b.copy(lower, upper+"/upper"); err != nil {
-		return err
-	}
-	status.Send(status.Line{Copied: true, Step: step, Detail: reason.Error()})
-	return unix.Mount(upper+"/upper", target, "", unix.MS_BIND, "")
-}
-
-func (b *builder) copy(source, target string) error {
-	fd, err := open(unix.AT_FDCWD, source, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return err
-	}
-	owner := b.owner()
-	return trees.Copy{To: trees.Owner{UID: owner.UID, GID: owner.GID}}.Copy(fd, target)
 }
