@@ -4,8 +4,8 @@
 //	agentkernel-guest scope [try]                     on the host: a place for control groups, from the user's systemd
 //	agentkernel-guest keep copy|remove|end            on the host: files and processes of sandboxes that stay
 //	agentkernel-guest shim                            on the host: keeps a sandbox and the output of its commands, outlives the daemon
-//	agentkernel-guest init                            in the sandbox: process 1, starts the command and reports how it ended
-//	agentkernel-guest agent N [M]                     in a sandbox that stays: process 1, serves the guest protocol
+//	agentkernel-guest init N [E T]                    in the sandbox: process 1, starts the command and reports how it ended
+//	agentkernel-guest agent N [M [E T]]               in a sandbox that stays: process 1, serves the guest protocol
 //	agentkernel-guest stage PROGRAM ARGUMENTS…        in a sandbox that stays: sets limits and filter, then becomes a command
 //
 // Those that run commands take everything they need from descriptors, so that neither an argument list nor an environment shows it.

@@ -1,9 +1,9 @@
 // Package agent is process 1 of a sandbox that stays. It serves the guest protocol (docs/guest-protocol.md) on a socket that it
 // was given: it starts commands, passes their streams, collects orphans, reports on processes and ends everything.
 //
-//	agentkernel-guest agent N [M]
+//	agentkernel-guest agent N [M [E T]]
 //
-// Descriptor N has the orders, M (5) is the socket. Descriptor 3 is never written to: when it ends, the host side is gone, and so
+// Descriptor N has the orders, M (5) is the socket, E and T are those of the sandbox's network (package egress). Descriptor 3 is never written to: when it ends, the host side is gone, and so
 // are we then. Descriptor 4 gets lines of package status: that we serve, or why we cannot. Orders are JSON:
 //
 //	{"limits": [{"resource": 7, "value": 1024}],   resource limits of each command, where no control group holds them
@@ -26,6 +26,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"agentkernel/guest/internal/egress"
 	"agentkernel/guest/internal/plan"
 	"agentkernel/guest/internal/status"
 	"agentkernel/guest/internal/wire"
@@ -47,6 +48,8 @@ const (
 type agent struct {
 	orders *orders
 	reaper *reaper
+	// network is nil where there is none.
+	network *egress.Network
 	// first says that we are process 1 of a namespace, so that the kernel ends what we leave behind.
 	first bool
 	null  *os.File
@@ -67,7 +70,7 @@ func Main(args []string) int {
 	if err := harden(); err != nil {
 		return status.Fail("launch", "protect process 1", err)
 	}
-	ordersFD, socketFD, err := descriptors(args)
+	ordersFD, socketFD, wires, err := descriptors(args)
 	if err != nil {
 		return status.Fail("launch", "orders", err)
 	}
@@ -88,6 +91,10 @@ func Main(args []string) int {
 	if err != nil {
 		return status.Fail("launch", "agent", err)
 	}
+	if a.network, err = egress.Open(wires, orders.version); err != nil {
+		return status.Fail("launch", "network", err)
+	}
+	a.network.Serve()
 	socket := pollable(socketFD, "host")
 	control := pollable(controlFD, "control")
 	go a.watchHost(control)
@@ -101,18 +108,22 @@ func Main(args []string) int {
 	return 0
 }
 
-func descriptors(args []string) (ordersFD, socketFD int, err error) {
+func descriptors(args []string) (ordersFD, socketFD int, wires *egress.Wires, err error) {
 	socketFD = plan.SocketFD
-	if len(args) == 0 || len(args) > 2 {
-		return 0, 0, syscall.EINVAL
+	if len(args) == 0 {
+		return 0, 0, nil, syscall.EINVAL
 	}
 	if ordersFD, err = strconv.Atoi(args[0]); err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
-	if len(args) == 2 {
-		socketFD, err = strconv.Atoi(args[1])
+	if len(args) < 2 {
+		return ordersFD, socketFD, nil, nil
 	}
-	return ordersFD, socketFD, err
+	if socketFD, err = strconv.Atoi(args[1]); err != nil {
+		return 0, 0, nil, err
+	}
+	wires, err = egress.ReadWires(args[2:])
+	return ordersFD, socketFD, wires, err
 }
 
 func newAgent(orders *orders) (*agent, error) {

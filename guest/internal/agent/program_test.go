@@ -299,7 +299,7 @@ func TestRootIsThereOnlyWhereItIsMoreThanAName(t *testing.T) {
 }
 
 func TestAnIdleAgentIsSmallAndABuiltOneToo(t *testing.T) {
-	const most = 6 << 20
+	const most = 10 << 20
 	info, err := os.Stat(builtProgram)
 	if err != nil {
 		t.Fatal(err)

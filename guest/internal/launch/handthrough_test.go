@@ -18,14 +18,23 @@ func TestProcess1IsWhatThePlanSays(t *testing.T) {
 	}
 }
 
-func TestTheAgentsSocketGoesDownOnlyWhereThereIsOne(t *testing.T) {
+func TestOnlyNamedDescriptorsGoDown(t *testing.T) {
 	plain := []uintptr{0, 1, 2, 3, 4}
 	for _, arguments := range [][]string{{"agentkernel-guest", "launch-as-user"}, {"agentkernel-guest", "launch-as-user", "anything"}, {}} {
 		if got := inherited(arguments); !slices.Equal(got, plain) {
 			t.Errorf("%q: %v", arguments, got)
 		}
 	}
-	if got := inherited([]string{"agentkernel-guest", "launch-as-user", WithSocket}); !slices.Equal(got, append(plain, plan.SocketFD)) {
-		t.Errorf("with a socket: %v", got)
+	for _, c := range []struct {
+		named []string
+		want  []uintptr
+	}{
+		{[]string{WithSocket}, append(plain, plan.SocketFD)},
+		{[]string{WithEgress}, append(plain, uintptr((&plan.Plan{}).EgressFD()))},
+		{[]string{WithSocket, WithEgress}, append(plain, plan.SocketFD, uintptr((&plan.Plan{Mode: plan.Stays}).EgressFD()))},
+	} {
+		if got := inherited(append([]string{"agentkernel-guest", "launch-as-user"}, c.named...)); !slices.Equal(got, c.want) {
+			t.Errorf("%q: %v", c.named, got)
+		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package launch prepares the host side of a sandbox and then becomes bubblewrap.
 //
-// As root the mounts are made in a private mount namespace and the process then drops to an unprivileged host
+// As root the mounts are made in a private mount namespace and the network in one of its own, and the process then drops to an unprivileged host
 // identity, so that the workload never holds host user 0. As a user the same happens in a user namespace of our own
 // (see userns.go). Nothing is mounted in the host's namespace, and nothing is attached to a process after it started.
 package launch
@@ -32,11 +32,17 @@ func Main(asRoot bool) int {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return status.Fail("launch", "mount namespace", err)
 	}
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return status.Fail("launch", "network namespace", err)
+	}
 	return build(true, joinCgroups)
 }
 
-// build makes the mounts, joins the run's control groups, gives up what privileges we have and becomes bubblewrap.
+// build makes the mounts and the network, joins the run's control groups, gives up what privileges we have and becomes bubblewrap.
 func build(asRoot bool, join func(files []string) error) int {
+	if err := raiseLoopback(); err != nil {
+		return status.Fail("launch", "loopback", err)
+	}
 	var prologue plan.Prologue
 	if err := plan.Read(&prologue); err != nil {
 		return refuse("prologue", err)
@@ -55,13 +61,17 @@ func build(asRoot bool, join func(files []string) error) int {
 	if err := joinOrLimit(&work, join); err != nil {
 		return status.Fail("launch", "cgroup", err)
 	}
+	network, err := openNetwork(&work)
+	if err != nil {
+		return status.Fail("launch", "egress connection", err)
+	}
 	if step, err := b.finish(&work); err != nil {
 		return status.Fail("launch", step, err)
 	}
 	if step, err := dropPrivileges(&work); err != nil {
 		return status.Fail("launch", step, err)
 	}
-	return becomeBubblewrap(&work)
+	return becomeBubblewrap(&work, network)
 }
 
 // refuse ends quietly when the host changed its mind, and with a report otherwise.
@@ -151,7 +161,7 @@ func drop(to plan.Identity) error {
 }
 
 // becomeBubblewrap hands over the arguments, the filter and process 1's orders as descriptors and execs.
-func becomeBubblewrap(work *plan.Plan) int {
+func becomeBubblewrap(work *plan.Plan, network *wires) int {
 	packed := make([]byte, 0, 16<<10)
 	for _, arg := range work.Args {
 		packed = append(append(packed, arg...), 0)
@@ -171,13 +181,28 @@ func becomeBubblewrap(work *plan.Plan) int {
 	if err != nil {
 		return status.Fail("launch", "orders", err)
 	}
-	mode, err := initMode(work.Mode)
+	first, err := processOne(work, orders, network)
 	if err != nil {
-		return status.Fail("launch", "mode of process 1", err)
+		return status.Fail("launch", "process 1", err)
 	}
-	args := []string{"bwrap", "--args", strconv.Itoa(arguments), "--", work.Init, mode, strconv.Itoa(orders)}
+	args := append([]string{"bwrap", "--args", strconv.Itoa(arguments), "--"}, first...)
 	err = syscall.Exec(work.Bwrap, args, []string{})
 	return status.Fail("launch", "start "+work.Bwrap, err)
+}
+
+// processOne is the command line of process 1: what it is, where its orders are and, for an agent, its socket; then those of the
+// network, if there is one.
+func processOne(work *plan.Plan, orders int, network *wires) ([]string, error) {
+	mode, err := initMode(work.Mode)
+	if err != nil {
+		return nil, err
+	}
+	first := []string{work.Init, mode, strconv.Itoa(orders)}
+	if work.Mode == plan.Stays {
+		first = append(first, strconv.Itoa(plan.SocketFD))
+	}
+	rest, err := network.arguments()
+	return append(first, rest...), err
 }
 
 func initMode(mode plan.InitMode) (string, error) {

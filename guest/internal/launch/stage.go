@@ -151,6 +151,8 @@ func (b *builder) apply(mount plan.Mount) error {
 		return b.makeSymlink(target, mount)
 	case "bind":
 		return b.bind(mount, target)
+	case "cover":
+		return b.cover(mount)
 	case "devices":
 		return b.devices(target, mount)
 	case "devpts":

@@ -16,20 +16,27 @@ import (
 // StageTwo is the mode of the copy of ourselves that runs in a user namespace of our own.
 const StageTwo = "launch-in-user-namespace"
 
-// WithSocket is the argument that says that descriptor plan.SocketFD is the socket of an agent.
-const WithSocket = "socket"
+// Arguments after the mode name the descriptors that follow status.FD, in this order.
+const (
+	// WithSocket is the socket of an agent: plan.SocketFD.
+	WithSocket = "socket"
+	// WithEgress is the egress connection: plan.EgressFD. Without a network in the plan it is not passed on.
+	WithEgress = "egress"
+)
 
-// inherited are the descriptors that go down to process 1.
+// inherited are the descriptors that may go down to process 1.
 func inherited(arguments []string) []uintptr {
 	files := []uintptr{0, 1, 2, plan.ControlFD, status.FD}
-	if len(arguments) > 2 && arguments[2] == WithSocket {
-		files = append(files, plan.SocketFD)
+	for _, name := range arguments[min(2, len(arguments)):] {
+		if name == WithSocket || name == WithEgress {
+			files = append(files, uintptr(len(files)))
+		}
 	}
 	return files
 }
 
-// enterUserNamespace starts a copy of this program as the same user in a new user and mount namespace, where it may
-// mount, and waits for it. A Go program cannot enter a user namespace itself: it has several threads.
+// enterUserNamespace starts a copy of this program as the same user in new user, mount and network namespaces, where it may
+// mount and make devices, and waits for it. A Go program cannot enter a user namespace itself: it has several threads.
 func enterUserNamespace() int {
 	uid, gid := os.Getuid(), os.Getgid()
 	args := []string{"agentkernel-guest", StageTwo}
@@ -46,10 +53,10 @@ func enterUserNamespace() int {
 		Sys: &syscall.SysProcAttr{
 			// Process 1 of a namespace of its own: when bubblewrap is killed while it starts, its half-made child would wait
 			// for it for ever. So the kernel takes them together.
-			Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
+			Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET,
 			UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
 			GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
-			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER},
+			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER},
 			Pdeathsig:   syscall.SIGKILL,
 		},
 	})

@@ -7,6 +7,8 @@
 //	'R' 0   let a stopped command go on
 //
 // The end of descriptor 3 means that the host side is gone; so are we then.
+//
+// Two more arguments are the descriptors of the sandbox's network (package egress), which we then serve.
 package pidone
 
 import (
@@ -17,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"agentkernel/guest/internal/egress"
 	"agentkernel/guest/internal/jsontext"
 	"agentkernel/guest/internal/status"
 )
@@ -44,7 +47,7 @@ func Main() int {
 	for _, fd := range []int{controlFD, status.FD} {
 		unix.CloseOnExec(fd)
 	}
-	spec, err := readSpec()
+	spec, network, err := readOrders()
 	if err != nil {
 		return status.Fail("launch", "orders", err)
 	}
@@ -59,10 +62,13 @@ func Main() int {
 		return status.Fail("launch", "limits", err)
 	}
 	unix.Umask(0o022)
+	spec.Env = network.Environment(spec.Env)
 	child, err := start(program, spec)
 	if err != nil {
 		return status.Fail("exec", program, err)
 	}
+	// What the command sends meanwhile waits in the kernel.
+	network.Serve()
 	if spec.Terminal {
 		status.Send(status.Line{Started: true})
 	}
@@ -78,10 +84,24 @@ func Main() int {
 	return collect(child, spec.Terminal)
 }
 
-func readSpec() (*Spec, error) {
+// readOrders takes what the arguments name: what to start, and the network it has, if any.
+func readOrders() (*Spec, *egress.Network, error) {
 	if len(os.Args) < 3 {
-		return nil, syscall.EINVAL
+		return nil, nil, syscall.EINVAL
 	}
+	wires, err := egress.ReadWires(os.Args[3:])
+	if err != nil {
+		return nil, nil, err
+	}
+	spec, err := readSpec()
+	if err != nil {
+		return nil, nil, err
+	}
+	network, err := egress.Open(wires, "")
+	return spec, network, err
+}
+
+func readSpec() (*Spec, error) {
 	fd, err := strconv.Atoi(os.Args[2])
 	if err != nil {
 		return nil, err

@@ -57,6 +57,20 @@ func (p *Plan) decode(r *jsontext.Reader) {
 			p.Mode = InitMode(r.String())
 		case "spec":
 			p.Spec = r.Raw()
+		case "network":
+			p.Network = &Network{}
+			p.Network.decode(r)
+		default:
+			r.Unknown(name)
+		}
+	})
+}
+
+func (n *Network) decode(r *jsontext.Reader) {
+	r.Object(func(name string) {
+		switch name {
+		case "tun":
+			n.TUN = r.Bool()
 		default:
 			r.Unknown(name)
 		}

@@ -55,6 +55,23 @@ type Plan struct {
 	Init string          `json:"init"`
 	Mode InitMode        `json:"mode,omitempty"`
 	Spec json.RawMessage `json:"spec"`
+	// Network is the way out that the sandbox has; without one, its only interface is the loopback.
+	Network *Network `json:"network,omitempty"`
+}
+
+// Network says how the programs of a sandbox reach the gateway at the other end of the egress connection.
+type Network struct {
+	// TUN asks for a network device, so that every program can. Where none can be made, and when it is false, process 1 offers a
+	// proxy on the loopback.
+	TUN bool `json:"tun"`
+}
+
+// EgressFD is the socket of the egress connection: it comes after the agent's, or in its place where there is no agent.
+func (p *Plan) EgressFD() int {
+	if p.Mode == Stays {
+		return SocketFD + 1
+	}
+	return SocketFD
 }
 
 // InitMode is what process 1 is.
@@ -87,13 +104,13 @@ type IDRange struct {
 
 // Mount is one step of building the stage. Target is relative to the stage.
 type Mount struct {
-	// Kind is one of bind, tmpfs, overlay, dir, file, symlink, remove, show, showMatching, devices, devpts,
+	// Kind is one of bind, cover, tmpfs, overlay, dir, file, symlink, remove, show, showMatching, devices, devpts,
 	// console; and copy, which a small file of show becomes.
 	Kind   string `json:"kind"`
 	Target string `json:"target"`
 	// Within makes Target relative to this folder of the stage and refuses symlinks on the way.
 	Within string `json:"within,omitempty"`
-	// Source is a host path, for bind; for devices: the folder whose Names are shown; for show: the one whose Names are
+	// Source is a host path, for bind and for cover, which shows a file in the place of one that is there; for devices: the folder whose Names are shown; for show: the one whose Names are
 	// shown read-only, each as what it is; for showMatching: the one whose entries with one of the Prefixes are.
 	Source string `json:"source,omitempty"`
 	// ReadOnly and Map apply to bind; Map shows the files under the sandbox's own identity.

@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// agentOrdersFD is where the agent's orders are when nothing is between us.
-	agentOrdersFD = plan.SocketFD + 1
 	// lastResort is how long a sandbox may take to end after its orders have ended.
 	lastResort = time.Second
 )
@@ -30,6 +28,8 @@ type child struct {
 	// status is where lines come from, and socket is our end of the agent's.
 	status *os.File
 	socket *os.File
+	// egress is our end of the egress connection; nil without a network.
+	egress *os.File
 }
 
 // startChild starts the sandbox. It must be called on the thread that lives as long as we do: the kernel kills the child when
@@ -54,27 +54,36 @@ func startChild(o *Orders) (*child, error) {
 }
 
 func (c *child) start(o *Orders, control, report int) error {
-	socket, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	theirs, err := c.makeSockets(o.Network)
+	defer func() {
+		for _, fd := range theirs {
+			_ = unix.Close(fd)
+		}
+	}()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(socket[1])
-	c.socket = nonblocking(socket[0], "agent")
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(null)
-	files := []uintptr{uintptr(null), uintptr(null), uintptr(null), uintptr(control), uintptr(report), uintptr(socket[1])}
+	files := []uintptr{uintptr(null), uintptr(null), uintptr(null), uintptr(control), uintptr(report)}
+	for _, fd := range theirs {
+		files = append(files, uintptr(fd))
+	}
 	args := []string{"agentkernel-guest", o.Mode, launch.WithSocket}
+	if o.Network {
+		args = append(args, launch.WithEgress)
+	}
 	if o.Mode == noIsolation {
 		orders, err := memoryFile(o.AgentSpec)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(orders)
+		args = bareAgent(len(files), o.Network)
 		files = append(files, uintptr(orders))
-		args = []string{"agentkernel-guest", string(plan.Stays), strconv.Itoa(agentOrdersFD)}
 	}
 	c.pid, err = syscall.ForkExec(o.Helper, args, &syscall.ProcAttr{
 		Dir: "/", Env: []string{"GOMAXPROCS=1"}, Files: files,
@@ -90,6 +99,33 @@ func (c *child) start(o *Orders, control, report int) error {
 		go func() { _, _ = c.control.Write(orders) }()
 	}
 	return nil
+}
+
+// makeSockets connects us with the agent, and returns its ends in the order in which it gets them: first that for us to open
+// streams on, then with a network that for the sandbox to do so.
+func (c *child) makeSockets(network bool) (theirs []int, err error) {
+	ours := []**os.File{&c.socket}
+	if network {
+		ours = append(ours, &c.egress)
+	}
+	for i, end := range ours {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return theirs, err
+		}
+		*end = nonblocking(pair[0], []string{"agent", "egress"}[i])
+		theirs = append(theirs, pair[1])
+	}
+	return theirs, nil
+}
+
+// bareAgent is the command line of an agent with nothing between it and us: no namespaces, so no network device either.
+func bareAgent(orders int, network bool) []string {
+	args := []string{"agentkernel-guest", string(plan.Stays), strconv.Itoa(orders), strconv.Itoa(plan.SocketFD)}
+	if network {
+		args = append(args, strconv.Itoa((&plan.Plan{Mode: plan.Stays}).EgressFD()), "-1")
+	}
+	return args
 }
 
 // deathSignal is what the child gets when we die. Without a namespace around them, only the agent can end its commands: it does
@@ -155,7 +191,7 @@ func (c *child) kill() {
 }
 
 func (c *child) release() {
-	for _, file := range []*os.File{c.control, c.status, c.socket} {
+	for _, file := range []*os.File{c.control, c.status, c.socket, c.egress} {
 		if file != nil {
 			_ = file.Close()
 		}

@@ -11,6 +11,7 @@
 //	  "mode": "launch-as-root" | "launch-as-user" | "none",  none: the agent as it is, without any isolation, for tests
 //	  "prologue": {…}, "plan": {…},                          passed on to the launch helper, see package plan
 //	  "agent_spec": {…},                                     the agent's own orders, with mode none
+//	  "network": true,                                       the sandbox has an egress connection; the plan must say so too
 //	  "restart": {"argv": […], "env": ["K=V"], "socket": "…", "lock": "…"},   how to start a daemon that crashed; optional
 //	  "version": "0.20.0"
 //	}
@@ -21,6 +22,7 @@
 // In runtime_dir it makes
 //
 //	shim.sock    where clients connect
+//	egress.sock  with a network: where the gateway connects that decides what may leave the sandbox
 //	shim.json    {"pid", "start_time", "boot_id", "sandbox"}, as long as it lives
 //	ended.json   {"reason", "status"?, "signal"?, "detail"?, "at"}: how the sandbox ended; reason is "stopped" when somebody
 //	             asked for it, "agent_lost" when its agent went or broke the protocol, "start_failed", else "ended"

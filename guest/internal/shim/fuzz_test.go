@@ -60,7 +60,7 @@ func FuzzExecRequest(f *testing.F) {
 		if !json.Valid(data) || json.Unmarshal(data, &request) != nil {
 			return
 		}
-		forwarded, err := withoutDetach(data)
+		forwarded, err := withoutMember(data, "detach")
 		if err != nil {
 			return
 		}

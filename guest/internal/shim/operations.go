@@ -50,7 +50,8 @@ func (s *sandbox) exec(stream *wire.Stream) {
 	payload := stream.Payload()
 	if request.Detach {
 		var err error
-		if payload, err = withoutDetach(payload); err != nil {
+		// To the agent no command is detached, because we never let go of one and a CANCEL of ours always means its end.
+		if payload, err = withoutMember(payload, "detach"); err != nil {
 			bad(stream, err.Error())
 			return
 		}

@@ -30,6 +30,7 @@ type Orders struct {
 	Prologue   json.RawMessage `json:"prologue"`
 	Plan       json.RawMessage `json:"plan"`
 	AgentSpec  json.RawMessage `json:"agent_spec"`
+	Network    bool            `json:"network"`
 	Restart    *Restart        `json:"restart"`
 	Version    string          `json:"version"`
 }

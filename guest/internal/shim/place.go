@@ -12,6 +12,7 @@ import (
 
 const (
 	socketName = "shim.sock"
+	egressName = "egress.sock"
 	selfName   = "shim.json"
 	endedName  = "ended.json"
 	// longestSocket is the most bytes of a socket's path; the kernel takes 107.
@@ -26,11 +27,13 @@ type place struct {
 	dir      string
 	fd       int
 	listener *os.File
+	// egress is where gateways connect; nil without a network.
+	egress *os.File
 }
 
 // openPlace checks the folder, takes its lock, clears it of what a shim before us left, and listens. On failure it names the
 // step.
-func openPlace(dir string, wait time.Duration) (*place, string, error) {
+func openPlace(dir string, wait time.Duration, network bool) (*place, string, error) {
 	if len(dir)+1+len(socketName) > longestSocket {
 		return nil, "socket", fmt.Errorf("the path %s/%s is longer than %d bytes", dir, socketName, longestSocket)
 	}
@@ -39,14 +42,14 @@ func openPlace(dir string, wait time.Duration) (*place, string, error) {
 		return nil, "runtime folder", err
 	}
 	p := &place{dir: dir, fd: fd}
-	if step, err := p.take(wait); err != nil {
+	if step, err := p.take(wait, network); err != nil {
 		p.close()
 		return nil, step, err
 	}
 	return p, "", nil
 }
 
-func (p *place) take(wait time.Duration) (string, error) {
+func (p *place) take(wait time.Duration, network bool) (string, error) {
 	var info unix.Stat_t
 	if err := unix.Fstat(p.fd, &info); err != nil {
 		return "runtime folder", err
@@ -57,12 +60,16 @@ func (p *place) take(wait time.Duration) (string, error) {
 	if err := p.lock(wait); err != nil {
 		return "runtime folder", err
 	}
-	for _, name := range []string{socketName, selfName, endedName} {
+	for _, name := range []string{socketName, egressName, selfName, endedName} {
 		if err := p.remove(name); err != nil {
 			return "clear runtime folder", err
 		}
 	}
-	if err := p.listen(); err != nil {
+	var err error
+	if p.listener, err = p.listen(socketName); err == nil && network {
+		p.egress, err = p.listen(egressName)
+	}
+	if err != nil {
 		return "socket", err
 	}
 	return "", nil
@@ -81,24 +88,23 @@ func (p *place) lock(wait time.Duration) error {
 	}
 }
 
-func (p *place) listen() error {
+func (p *place) listen(name string) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// The socket must not be anybody else's to open, not even for a moment.
 	before := unix.Umask(0o177)
-	err = unix.Bind(fd, &unix.SockaddrUnix{Name: p.dir + "/" + socketName})
+	err = unix.Bind(fd, &unix.SockaddrUnix{Name: p.dir + "/" + name})
 	unix.Umask(before)
 	if err == nil {
 		err = unix.Listen(fd, unix.SOMAXCONN)
 	}
 	if err != nil {
 		_ = unix.Close(fd)
-		return err
+		return nil, err
 	}
-	p.listener = os.NewFile(uintptr(fd), socketName)
-	return nil
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 func (p *place) remove(name string) error {
@@ -139,19 +145,27 @@ type ended struct {
 	At     string `json:"at"`
 }
 
-// leave says how the sandbox ended and takes the socket away.
+// leave says how the sandbox ended and takes the sockets away.
 func (p *place) leave(how ended) {
 	how.At = time.Now().UTC().Format(time.RFC3339Nano)
 	// Without room for it the missing socket says enough.
 	_ = p.write(endedName, how)
-	_ = p.remove(socketName)
-	_ = p.remove(selfName)
-	_ = p.listener.Close()
+	for _, name := range []string{socketName, egressName, selfName} {
+		_ = p.remove(name)
+	}
+	p.deafen()
+}
+
+// deafen lets nobody in any more.
+func (p *place) deafen() {
+	for _, listener := range []*os.File{p.listener, p.egress} {
+		if listener != nil {
+			_ = listener.Close()
+		}
+	}
 }
 
 func (p *place) close() {
-	if p.listener != nil {
-		_ = p.listener.Close()
-	}
+	p.deafen()
 	_ = unix.Close(p.fd)
 }

@@ -49,7 +49,7 @@ func TestThePlaceOfASocketMustBeOurs(t *testing.T) {
 		cases["somebody else's"] = struct{ dir, want string }{other, "belongs to user 12345"}
 	}
 	for name, c := range cases {
-		p, _, err := openPlace(c.dir, 0)
+		p, _, err := openPlace(c.dir, 0, false)
 		if err == nil {
 			p.close()
 			t.Errorf("a folder %s is taken", name)
@@ -65,14 +65,14 @@ func TestAPlaceHasOneShim(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	first, _, err := openPlace(dir, 0)
+	first, _, err := openPlace(dir, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := first.write(selfName, map[string]any{"pid": 1}); err != nil {
 		t.Fatal(err)
 	}
-	if p, _, err := openPlace(dir, time.Millisecond); err == nil || !strings.Contains(err.Error(), "another shim") {
+	if p, _, err := openPlace(dir, time.Millisecond, false); err == nil || !strings.Contains(err.Error(), "another shim") {
 		t.Fatalf("%v, %v", p, err)
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, selfName)); err != nil || string(text) != `{"pid":1}` {
@@ -81,7 +81,7 @@ func TestAPlaceHasOneShim(t *testing.T) {
 	// The second waits for the first to leave.
 	taken := make(chan error, 1)
 	go func() {
-		p, _, err := openPlace(dir, tooLong)
+		p, _, err := openPlace(dir, tooLong, false)
 		if err == nil {
 			p.close()
 		}

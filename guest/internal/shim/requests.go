@@ -94,15 +94,13 @@ func validID(id string) bool {
 	return len(id) >= 1 && len(id) <= 64
 }
 
-// withoutDetach is the request as the agent gets it: to the agent no command is detached, because we never let go of one and
-// a CANCEL of ours always means its end.
-func withoutDetach(payload json.RawMessage) (json.RawMessage, error) {
+// withoutMember is a request without a member. Whoever reads it may take names as loosely as we do.
+func withoutMember(payload json.RawMessage, member string) (json.RawMessage, error) {
 	members := map[string]json.RawMessage{}
 	if err := json.Unmarshal(payload, &members); err != nil {
 		return nil, err
 	}
-	// Whoever reads it may take names as loosely as we did.
-	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return strings.EqualFold(name, "detach") })
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return strings.EqualFold(name, member) })
 	return json.Marshal(members)
 }
 

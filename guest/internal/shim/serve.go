@@ -40,8 +40,8 @@ type server struct {
 	closed   bool
 }
 
-// accept serves connections until the listener is closed.
-func (s *server) accept(listener *os.File) {
+// accept hands every connection of our own user to greet, until the listener is closed.
+func accept(listener *os.File, greet func(fd int)) {
 	raw, err := listener.SyscallConn()
 	if err != nil {
 		return
@@ -55,8 +55,10 @@ func (s *server) accept(listener *os.File) {
 		switch {
 		case err != nil:
 			return
+		case failure == nil && isOurs(fd):
+			greet(fd)
 		case failure == nil:
-			s.greet(fd)
+			_ = unix.Close(fd)
 		case !errors.Is(failure, unix.EINTR) && !errors.Is(failure, unix.ECONNABORTED):
 			// No descriptors or no memory for it, for now.
 			time.Sleep(acceptPause)
@@ -64,12 +66,17 @@ func (s *server) accept(listener *os.File) {
 	}
 }
 
-// greet begins to serve a connection, if it is one of our own user's.
-func (s *server) greet(fd int) {
+// isOurs tells whether the other side is our own user's.
+func isOurs(fd int) bool {
 	peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	return err == nil && int(peer.Uid) == unix.Geteuid()
+}
+
+// greet begins to serve a connection.
+func (s *server) greet(fd int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil || int(peer.Uid) != unix.Geteuid() || s.closed || len(s.clients) >= mostClients {
+	if s.closed || len(s.clients) >= mostClients {
 		_ = unix.Close(fd)
 		return
 	}

@@ -46,6 +46,7 @@ type sandbox struct {
 	agent    *wire.Conn
 	commands *registry
 	server   *server
+	gateways *gateways // nil without a network
 	watch    *watch
 	quiet    *time.Timer
 	told     chan struct{} // closed when the sandbox has no more status lines
@@ -95,7 +96,7 @@ func begin(o *Orders, r *report, options outlog.Options) (*sandbox, string, erro
 	if err != nil {
 		return nil, "own identity", err
 	}
-	p, step, err := openPlace(o.RuntimeDir, placeWait)
+	p, step, err := openPlace(o.RuntimeDir, placeWait, o.Network)
 	if err != nil {
 		return nil, step, err
 	}
@@ -122,6 +123,11 @@ func begin(o *Orders, r *report, options outlog.Options) (*sandbox, string, erro
 	s.agent = wire.NewConn(s.child.socket, wire.Hello{Role: "shim", Version: o.Version, Features: []string{}}, nil)
 	go s.readStatus()
 	go s.listenToAgent()
+	if o.Network {
+		s.gateways = newGateways(o.Version)
+		go s.gateways.serve(s.child.egress)
+		go accept(p.egress, s.gateways.greet)
+	}
 	go s.obey(signals)
 	go s.open()
 	return s, "", nil
@@ -177,7 +183,7 @@ func (s *sandbox) open() {
 	s.ready = true
 	s.mu.Unlock()
 	s.report.ready(s.self)
-	s.server.accept(s.place.listener)
+	accept(s.place.listener, s.server.greet)
 }
 
 // features are the agent's, and those that we add.
@@ -239,6 +245,9 @@ func (s *sandbox) finish(how ended) int {
 		how.Reason = "ended"
 	}
 	s.place.leave(how)
+	if s.gateways != nil {
+		s.gateways.close()
+	}
 	if !ready {
 		s.report.fail("wait for the agent", errors.New(how.words()))
 		return 1

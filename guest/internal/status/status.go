@@ -39,7 +39,12 @@ type Line struct {
 	Ungrouped bool `json:"ungrouped,omitempty"`
 	// Started says that the command runs.
 	Started bool `json:"started,omitempty"`
+	// Network is Proxied when there is no network device and programs must use a proxy on the loopback; Detail says why.
+	Network string `json:"network,omitempty"`
 }
+
+// Proxied is what Network says.
+const Proxied = "proxy"
 
 // Send writes one line. A reader that is gone is no reason to fail: the host side has died and takes us with it.
 func Send(line Line) {
@@ -84,6 +89,7 @@ func (line Line) append(text []byte) []byte {
 	yes("copied", line.Copied)
 	yes("ungrouped", line.Ungrouped)
 	yes("started", line.Started)
+	words("network", line.Network)
 	return append(text, '}')
 }
 
