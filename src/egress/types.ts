@@ -83,6 +83,24 @@ export interface HostNetwork {
   /** Throws DialError. `address` is a literal. */
   dialTcp(address: string, port: number, signal?: AbortSignal): Promise<Upstream>
   dialUdp(address: string, port: number): Promise<Upstream>
+  /** Other records of a name, as the host's own name servers tell them; empty: none of this type. Throws DialError `not_found`. */
+  records?(name: string, type: RecordType, signal?: AbortSignal): Promise<readonly NameRecord[]>
+}
+
+/** Types of records that the gateway passes on, besides addresses. */
+export const RECORD_TYPES = ['CNAME', 'MX', 'TXT', 'SRV', 'NS', 'SOA', 'CAA'] as const
+export type RecordType = (typeof RECORD_TYPES)[number]
+
+/** What follows the head of a record: numbers of 8, 16 or 32 bits, names, and strings of at most 255 bytes with their length before them. */
+export type RecordField =
+  | { readonly u8: number }
+  | { readonly u16: number }
+  | { readonly u32: number }
+  | { readonly name: string }
+  | { readonly text: Uint8Array }
+  | { readonly rest: Uint8Array }
+export interface NameRecord {
+  readonly fields: readonly RecordField[]
 }
 
 /** What takes note of decisions. Never throws, never waits. */
