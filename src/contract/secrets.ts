@@ -62,6 +62,19 @@ export interface SecretBinding {
   readonly placeholder?: string
 }
 
+/** A binding as config files and JSON write it; the text forms of `-S` say the same. */
+export interface SecretRequest {
+  readonly name: string
+  /** Absent: from the vault, else from the caller's environment. */
+  readonly value?: string
+  /** Absent: known from the name. */
+  readonly host?: string | readonly string[]
+  readonly header?: string
+  readonly in?: readonly SwapPlace[]
+  readonly methods?: readonly string[]
+  readonly paths?: readonly string[]
+}
+
 /** A binding with its value, in the memory of the process that runs the gateway and nowhere else. */
 export interface BoundSecret {
   readonly binding: SecretBinding
