@@ -124,6 +124,8 @@ export interface BodyFilter {
   end(): Uint8Array
   /** True when lengths may differ: then the message is sent with another framing. */
   readonly changesLength: boolean
+  /** Set once something was found that must not pass: why. Nothing more comes out then, and the exchange is to be broken off. */
+  readonly blocked?: string | undefined
 }
 
 /** Puts secrets in, takes echoes of them out. One for each sandbox. */
