@@ -1,0 +1,188 @@
+package netstack
+
+import (
+	"bytes"
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"agentkernel/guest/internal/wire"
+)
+
+const (
+	dnsPort = 53
+	// lengthBytes stand before each datagram in a stream.
+	lengthBytes = 2
+	// mostIPv4 and mostIPv6 are the longest datagrams that go to the sandbox in one packet.
+	mostIPv4 = 65_535 - header.IPv4MinimumSize - header.UDPMinimumSize
+	mostIPv6 = 65_535 - header.IPv6MinimumSize - header.UDPMinimumSize
+	// waitingDatagrams bounds what waits for the host in one flow, in bytes; further datagrams are lost.
+	waitingDatagrams = 128 << 10
+)
+
+// datagram takes the first datagram of a flow, on the reading goroutine. False: the stack answers that the port is unreachable.
+func (n *network) datagram(request *udp.ForwarderRequest) bool {
+	flow := flowOf(request.ID())
+	open := &n.datagrams
+	if flow.dstPort == dnsPort && flow.dst == gatewayOf(flow.src) {
+		open = &n.lookups
+	}
+	select {
+	case <-n.conn.Done():
+		return false
+	default:
+	}
+	if open.Load() >= int64(n.options.UDPFlows) {
+		return false
+	}
+	queue := &waiter.Queue{}
+	endpoint, failed := request.CreateEndpoint(queue)
+	if failed != nil {
+		return false
+	}
+	endpoint.SocketOptions().SetReceiveBufferSize(waitingDatagrams, false)
+	open.Add(1)
+	go func() {
+		defer open.Add(-1)
+		defer endpoint.Close()
+		n.serveDatagrams(flow, endpoint, queue)
+	}()
+	return true
+}
+
+// datagrams is a UDP flow of a program and its stream.
+type datagrams struct {
+	flow     flowID
+	endpoint tcpip.Endpoint
+	queue    *waiter.Queue
+	stream   *wire.Stream
+	options  Options
+	idle     *time.Timer
+	// over is set when the flow ended because nothing came any more.
+	over atomic.Bool
+}
+
+func (n *network) serveDatagrams(flow flowID, endpoint tcpip.Endpoint, queue *waiter.Queue) {
+	stream, err := n.open("udp", flow)
+	if err == nil {
+		d := &datagrams{flow: flow, endpoint: endpoint, queue: queue, stream: stream, options: n.options}
+		if d.run() {
+			return
+		}
+	}
+	// At once, so that a client of QUIC tries TCP.
+	n.link.send(unreachable(flow.src, flow.dst, portUnreachable, quoted(flow, header.UDPProtocolNumber, 0)))
+}
+
+// run passes datagrams both ways, and reports whether the flow ended because it was idle.
+func (d *datagrams) run() bool {
+	d.idle = time.AfterFunc(d.options.UDPIdle, func() {
+		d.over.Store(true)
+		d.stream.Drop()
+	})
+	stopped := make(chan struct{})
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		d.up(stopped)
+	}()
+	d.down()
+	d.idle.Stop()
+	d.stream.Drop()
+	close(stopped)
+	<-sent
+	return d.over.Load()
+}
+
+// up passes on what the program sends. It does not wait for the host's answer: a datagram may be lost.
+func (d *datagrams) up(stopped <-chan struct{}) {
+	entry, wake := waiter.NewChannelEntry(readable | broken)
+	d.queue.EventRegister(&entry)
+	defer d.queue.EventUnregister(&entry)
+	for {
+		buf := wire.NewBuf()
+		into := tcpip.SliceWriter(buf.Bytes()[lengthBytes:])
+		result, failed := d.endpoint.Read(&into, tcpip.ReadOptions{})
+		switch failed.(type) {
+		case nil:
+			binary.LittleEndian.PutUint16(buf.Bytes(), uint16(result.Count))
+			d.idle.Reset(d.options.UDPIdle)
+			if d.stream.WriteBuf(wire.In, buf, lengthBytes+result.Count) != nil {
+				return
+			}
+			continue
+		case *tcpip.ErrWouldBlock:
+			buf.Free()
+			select {
+			case <-wake:
+			case <-stopped:
+				return
+			}
+			continue
+		}
+		// The program has closed its socket.
+		buf.Free()
+		d.over.Store(true)
+		d.stream.Drop()
+		return
+	}
+}
+
+// down passes on what the program receives, however the host cuts it.
+func (d *datagrams) down() {
+	var waiting []byte
+	for {
+		message, err := d.stream.Recv()
+		if err != nil || message.Kind == wire.EndType {
+			return
+		}
+		if message.Kind != wire.DataType {
+			continue
+		}
+		data := message.Data
+		if len(waiting) > 0 {
+			waiting = append(waiting, data...)
+			data = waiting
+		}
+		rest := d.cut(data)
+		waiting = append(waiting[:0], rest...)
+		if cap(waiting) > readBytes && len(waiting) == 0 {
+			waiting = nil
+		}
+	}
+}
+
+// cut sends every whole datagram and returns the rest.
+func (d *datagrams) cut(data []byte) []byte {
+	for len(data) >= lengthBytes {
+		size := int(binary.LittleEndian.Uint16(data))
+		if len(data) < lengthBytes+size {
+			break
+		}
+		d.send(data[lengthBytes : lengthBytes+size])
+		data = data[lengthBytes+size:]
+	}
+	return data
+}
+
+func (d *datagrams) send(datagram []byte) {
+	most := mostIPv4
+	if d.flow.src == sandbox6 {
+		most = mostIPv6
+	}
+	if len(datagram) > most {
+		return
+	}
+	limit := d.options.UDPIdle
+	if d.flow.dstPort == dnsPort {
+		limit = d.options.DNSIdle
+	}
+	d.idle.Reset(limit)
+	// What there is no room for is lost.
+	_, _ = d.endpoint.Write(bytes.NewReader(datagram), tcpip.WriteOptions{})
+}
