@@ -102,7 +102,38 @@ export interface SandboxSpec {
   readonly permissions: Permissions
   /** The caller's PATH, for drivers with a host root. */
   readonly callerPath: string
+  /** Undefined: no network exists inside. */
+  readonly network?: SandboxNetwork
 }
+
+/**
+ * What a sandbox that stays with a network is given. It is closed until a gateway connects to `GuestAddress.egressPath`, and again
+ * when the gateway is gone. The files of `files` belong to whoever made the spec, and are read at every start.
+ */
+export type SandboxNetwork = NetworkView
+
+/** What programs in a sandbox with a network see of it. */
+export interface NetworkView {
+  /**
+   * False: no network device, also where one could be made; programs get a proxy on the loopback and its variables (HTTP_PROXY …).
+   * @default true: a device, or the proxy where this machine gives us none
+   */
+  readonly tun?: boolean
+  /**
+   * Files shown read-only, such as certificates. `path` is absolute, without `..`; what the root has there is covered, through symlinks. Where
+   * nothing is there, it is made, unless it would be in a folder of the host: then it is left out. `hostPath` is a file that
+   * everybody may read; its content may be changed in place.
+   */
+  readonly files: readonly { readonly path: string; readonly hostPath: string }[]
+  /** Variables of every command. The command's own win. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+/**
+ * How what leaves a sandbox reaches the gateway. `enforced`: every packet does. `proxy`: only what programs send through a proxy on the
+ * loopback; there is no other way out. `none`: it has no network.
+ */
+export type SandboxEgress = 'enforced' | 'proxy' | 'none'
 
 /** What a driver must remember of a sandbox. JSON; `state` is the driver's own business. */
 export interface SandboxHandle {
@@ -115,11 +146,15 @@ export interface SandboxHandle {
   readonly guest?: { readonly env: Readonly<Record<string, string>>; readonly cwd: string }
   /** Weaknesses the user should know, one sentence each. */
   readonly notices?: readonly string[]
+  /** Set by `start`. */
+  readonly egress?: SandboxEgress
 }
 
-/** The address of a stream that speaks the guest protocol. */
+/** Addresses of streams that speak the guest protocol. */
 export interface GuestAddress {
   readonly socketPath: string
+  /** Where a gateway connects to serve the sandbox's egress connection; undefined without a network. */
+  readonly egressPath?: string
 }
 export interface ResourceLimits {
   readonly memoryBytes: number
@@ -154,8 +189,8 @@ export interface PreparedRun {
 /** What a driver is and enforces. The conformance suite attacks each claim from inside a sandbox. */
 export interface DriverFacts {
   readonly isolation: Isolation
-  /** `none`: no network exists inside. `proxy` and `enforced` come with the egress gateway. */
-  readonly egress: 'enforced' | 'proxy' | 'none'
+  /** What a sandbox with a network gets here; `none`: it cannot have one. Without a network, none exists inside. */
+  readonly egress: SandboxEgress
   /** Limits this driver can hold on every machine; `best-effort` depends on the machine and is told by `probe`. */
   readonly limits: 'enforced' | 'best-effort'
   /** True when the host's own programs are the root file system, so that no image is needed. */
@@ -206,6 +241,17 @@ export interface RunSpec {
   readonly workspace: WorkspaceView | undefined
   readonly permissions: Permissions
   readonly timeoutMs: number | undefined
+  /** Undefined: no network exists inside. */
+  readonly network?: RunNetwork
+}
+
+/** The network of one run. */
+export interface RunNetwork extends NetworkView {
+  /**
+   * Called once, before the command starts, with our end of the egress connection (`docs/guest-protocol.md`): a connected stream
+   * socket, which belongs to the one who is called from then on. Its other end closes with the sandbox. Not called when the run fails before it has begun.
+   */
+  readonly attach: (fd: number) => void
 }
 
 /** How a run ended, as the driver saw it. */
@@ -217,6 +263,8 @@ export interface RunOutcome {
   readonly memoryPeakBytes?: number
   /** Project files the command changed in its private copy; undefined when there was no copy. */
   readonly changedFiles?: number
+  /** How its network was; undefined when the driver does not know. */
+  readonly egress?: SandboxEgress
   /** Weaknesses of this run the user should know, one sentence each. */
   readonly notices: readonly string[]
 }

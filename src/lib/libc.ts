@@ -18,6 +18,8 @@ export interface Libc {
   flock(fd: number, operation: number): number
   /** Fills `pair` (two 32-bit numbers: read end, write end) with descriptors that are closed on exec where the system can do that at once. */
   pipe(pair: Int32Array): number
+  /** Fills `pair` with two connected unix stream sockets; as with `pipe`. */
+  socketPair(pair: Int32Array): number
 }
 
 /**
@@ -32,13 +34,17 @@ export function libc(): Libc {
 
 const { i32, ptr: pointer } = FFIType
 const FLOCK = { args: [i32, i32], returns: i32 } as const
-/** O_CLOEXEC of Linux on x86_64 and arm64. */
+const SOCKETPAIR = { args: [i32, i32, i32, pointer], returns: i32 } as const
+const AF_UNIX = 1
+const SOCK_STREAM = 1
+/** O_CLOEXEC, and SOCK_CLOEXEC, of Linux on x86_64 and arm64. */
 const O_CLOEXEC = 0o2000000
 
 function openLinux(): Libc {
   const { symbols } = openFirst(linuxNames(), {
     flock: FLOCK,
     pipe2: { args: [pointer, i32], returns: i32 },
+    socketpair: SOCKETPAIR,
     __errno_location: { args: [], returns: pointer },
   })
   // The address of errno is per thread and a libc call never returns null for it.
@@ -46,6 +52,7 @@ function openLinux(): Libc {
   return {
     flock: (fd, operation) => (symbols.flock(fd, operation) === 0 ? 0 : errno()),
     pipe: (pair) => (symbols.pipe2(ptr(pair), O_CLOEXEC) === 0 ? 0 : errno()),
+    socketPair: (pair) => (symbols.socketpair(AF_UNIX, SOCK_STREAM | O_CLOEXEC, 0, ptr(pair)) === 0 ? 0 : errno()),
   }
 }
 
@@ -54,12 +61,14 @@ function openDarwin(): Libc {
   const { symbols } = openFirst(['/usr/lib/libSystem.B.dylib'], {
     flock: FLOCK,
     pipe: { args: [pointer], returns: i32 },
+    socketpair: SOCKETPAIR,
     __error: { args: [], returns: pointer },
   })
   const errno = () => read.i32(symbols.__error()!, 0)
   return {
     flock: (fd, operation) => (symbols.flock(fd, operation) === 0 ? 0 : errno()),
     pipe: (pair) => (symbols.pipe(ptr(pair)) === 0 ? 0 : errno()),
+    socketPair: (pair) => (symbols.socketpair(AF_UNIX, SOCK_STREAM, 0, ptr(pair)) === 0 ? 0 : errno()),
   }
 }
 

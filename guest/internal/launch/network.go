@@ -44,7 +44,7 @@ type wires struct{ egress, tun int }
 // proxy instead, and the host is told. It must run while the host's /dev is there. Nil: the sandbox has no network.
 func openNetwork(work *plan.Plan) (*wires, error) {
 	egress := work.EgressFD()
-	if work.Network == nil {
+	if !work.Network.Egress {
 		// Whether or not one was handed through: it must not get inside.
 		unix.CloseOnExec(egress)
 		return nil, nil

@@ -58,7 +58,6 @@ func (p *Plan) decode(r *jsontext.Reader) {
 		case "spec":
 			p.Spec = r.Raw()
 		case "network":
-			p.Network = &Network{}
 			p.Network.decode(r)
 		default:
 			r.Unknown(name)
@@ -69,6 +68,8 @@ func (p *Plan) decode(r *jsontext.Reader) {
 func (n *Network) decode(r *jsontext.Reader) {
 	r.Object(func(name string) {
 		switch name {
+		case "egress":
+			n.Egress = r.Bool()
 		case "tun":
 			n.TUN = r.Bool()
 		default:

@@ -55,12 +55,15 @@ type Plan struct {
 	Init string          `json:"init"`
 	Mode InitMode        `json:"mode,omitempty"`
 	Spec json.RawMessage `json:"spec"`
-	// Network is the way out that the sandbox has; without one, its only interface is the loopback.
-	Network *Network `json:"network,omitempty"`
+	// Network is the way out that the sandbox has. The host always says it, so that a helper that does not know of it, and would leave
+	// the sandbox in the host's network, refuses the plan.
+	Network Network `json:"network"`
 }
 
 // Network says how the programs of a sandbox reach the gateway at the other end of the egress connection.
 type Network struct {
+	// Egress says that there is a way out. Without one the only interface is the loopback.
+	Egress bool `json:"egress"`
 	// TUN asks for a network device, so that every program can. Where none can be made, and when it is false, process 1 offers a
 	// proxy on the loopback.
 	TUN bool `json:"tun"`

@@ -9,9 +9,14 @@ const args = bwrapArgs({ terminal: false })
 const position = (...words: readonly string[]): number => args.findIndex((_, i) => words.every((word, j) => args[i + j] === word))
 
 describe("bubblewrap's arguments", () => {
-  test.each(['user', 'pid', 'net', 'ipc', 'uts', 'cgroup'])('make a %s namespace', (name) => {
+  test.each(['user', 'pid', 'ipc', 'uts', 'cgroup'])('make a %s namespace', (name) => {
     expect(args).toContain(`--unshare-${name}`)
     expect(bwrapArgs({ terminal: true })).toContain(`--unshare-${name}`)
+  })
+
+  test('leave the network as it is: a namespace that bubblewrap makes would belong to the sandbox', () => {
+    expect(args).not.toContain('--unshare-net')
+    expect(args).not.toContain('--unshare-all')
   })
 
   test('leave no capability, no variable of ours, and nothing behind', () => {

@@ -7,13 +7,13 @@ export const INIT_PATH = `/${OWN_FOLDER}/init`
 export const EMPTY_PATH = `/${OWN_FOLDER}/empty`
 
 /**
- * bubblewrap's arguments: every namespace its own, no capability, no environment, the prepared root. They reach it
+ * bubblewrap's arguments: every namespace its own (that of the network is made before, by the helper, and belongs to nobody inside), no capability, no environment, the prepared root. They reach it
  * through a descriptor, so that no process list shows them. Each mount costs it a walk through all of them: keep few.
  */
 export function bwrapArgs(input: { readonly terminal: boolean; readonly hostName?: string }): string[] {
   return [
     ...['--unshare-user', '--uid', `${SANDBOX_ID}`, '--gid', `${SANDBOX_ID}`],
-    ...['--unshare-pid', '--unshare-net', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup'],
+    ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup'],
     ...[
       '--hostname',
       input.hostName ?? HOST_NAME,

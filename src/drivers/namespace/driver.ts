@@ -13,6 +13,7 @@ import { launchPlan } from './launch-plan.ts'
 import { launchPrologue, ownerOf, type PrologueFacts } from './launch-prologue.ts'
 import { type LaunchedRun, Launcher } from './launch.ts'
 import { Machine, type NamespaceDriverOptions } from './machine.ts'
+import { egressOf, networkNotices } from './network.ts'
 import { outcomeOf } from './outcome.ts'
 import { abandonedRuns, countChanges, createRunFolder, removeRunFolder, type RunFolder } from './run-folder.ts'
 import { limitNotices } from './rlimits.ts'
@@ -45,7 +46,8 @@ export class NamespaceDriver implements Driver {
   }
 
   get facts(): DriverFacts {
-    return { isolation: 'container', egress: 'none', limits: this.#machine.cgroups.writable() ? 'enforced' : 'best-effort', hostRoot: true }
+    const limits = this.#machine.cgroups.writable() ? 'enforced' : 'best-effort'
+    return { isolation: 'container', egress: this.#machine.egress(), limits, hostRoot: true }
   }
 
   async probe(signal: AbortSignal) {
@@ -89,7 +91,7 @@ export class NamespaceDriver implements Driver {
     try {
       if (spec.image !== 'host') throw new AppError('not_available_yet', `the image "${spec.image}" cannot be used yet; only "host" can`)
       const bwrapPath = this.#machine.requireBubblewrap()
-      const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch)
+      const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch, spec.network !== undefined)
       folder = this.#createFolder(spec.id)
       group = this.#createGroup(folder, spec)
       const { home } = this.#options
@@ -106,7 +108,8 @@ export class NamespaceDriver implements Driver {
 
   #outcome(run: LaunchedRun, spec: RunSpec, folder: RunFolder, group: RunCgroup | undefined): RunOutcome {
     const ended = outcomeOf(run.lines, run.stopReason, spec, group?.usage())
-    const outcome = { ...ended, notices: [...ended.notices, ...limitNotices(run.lines, group)] }
+    const notices = [...ended.notices, ...limitNotices(run.lines, group), ...networkNotices(run.lines, spec.network)]
+    const outcome = { ...ended, egress: egressOf(run.lines, spec.network), notices }
     if (spec.workspace?.mode !== 'copy') return outcome
     const copied = run.lines.find((line) => line.copied === true)
     if (copied !== undefined) {

@@ -6,6 +6,7 @@ import type { RunCgroup } from './cgroup.ts'
 import { dotfileSteps, SANDBOX_HOME } from './host-root.ts'
 import { idMapFor } from './identity.ts'
 import { ownerOf, type PrologueFacts } from './launch-prologue.ts'
+import { networkPart, networkSteps } from './network.ts'
 import type { InitSpec, LaunchPlan, StageStep } from './plan.ts'
 import { limitsWithoutCgroup } from './rlimits.ts'
 import type { RunFolder } from './run-folder.ts'
@@ -31,11 +32,12 @@ export function launchPlan(input: PlanInput): LaunchPlan & { readonly spec: Init
   const path = sandboxPath({ callerPath: spec.callerPath, home: input.home, toolFolders: begun.tools, project })
   const workspace = workspaceSteps(spec.workspace, spec.permissions.readOnlyRoot)
   const terminal = input.io.terminal !== undefined
-  const env = { HOME: homeIn(spec.permissions), PATH: path, ...spec.env }
+  const env = { HOME: homeIn(spec.permissions), PATH: path, ...spec.network?.env, ...spec.env }
   const own: StageStep[] = [{ kind: 'bind', source: '@run', target: RUN_MOUNT }, ...tmpSteps(spec.permissions)]
   return {
     ...wallPlan({ ...input, permissions: spec.permissions, terminal }),
-    mounts: [...own, ...homeSteps(input), ...workspace].map((step) => withRunFolder(step, input.folder.path)),
+    mounts: [...own, ...homeSteps(input), ...workspace, ...networkSteps(spec.network)].map((step) => withRunFolder(step, input.folder.path)),
+    ...networkPart(spec.network),
     ...identityPart(begun, project),
     detach: spec.workspace?.mode === 'copy' ? [RUN_MOUNT, LOWER_MOUNT] : [RUN_MOUNT],
     spec: {

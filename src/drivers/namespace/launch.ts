@@ -3,6 +3,7 @@ import type { RunIo } from '../../contract/run.ts'
 import { ignore } from '../../lib/ignore.ts'
 import { createPipe } from '../../lib/pipe.ts'
 import { signalNumber } from '../../lib/signals.ts'
+import { createSocketPair } from '../../lib/socket-pair.ts'
 import type { RunSpec } from '../driver.ts'
 import { readStatusLines, type StatusLine } from '../shared/status-lines.ts'
 import { encodeMessage, type LaunchPlan, type LaunchPrologue } from './plan.ts'
@@ -26,21 +27,23 @@ export class Launcher {
   readonly #link: ControlLink
   readonly #status: number
   readonly #io: RunIo
+  /** Our end of the egress connection, until somebody takes it. It is made before it is known whether there will be a network. */
+  #egress: number | undefined
 
   constructor(helper: { readonly path: string; readonly asRoot: boolean }, prologue: LaunchPrologue, io: RunIo) {
     const control = createPipe()
     const status = createPipe()
+    const egress = createSocketPair()
     this.#io = io
     this.#status = status.read
+    this.#egress = egress.ours
     try {
-      this.#child = spawnHelper(helper.path, helper.asRoot, io, control.read, status.write)
+      this.#child = spawnHelper(helper.path, helper.asRoot, io, [control.read, status.write, egress.theirs])
     } catch (error) {
-      closeSync(control.write)
-      closeSync(status.read)
+      for (const fd of [control.write, status.read, egress.ours]) closeSync(fd)
       throw error
     } finally {
-      closeSync(control.read)
-      closeSync(status.write)
+      for (const fd of [control.read, status.write, egress.theirs]) closeSync(fd)
     }
     this.#link = new ControlLink(control.write, this.#child)
     this.#link.write(encodeMessage(prologue))
@@ -51,6 +54,8 @@ export class Launcher {
     const io = this.#io
     const lines: StatusLine[] = []
     try {
+      // First of all: the gateway shall be there before the first packet.
+      if (spec.network !== undefined) spec.network.attach(this.#takeEgress())
       this.#link.write(encodeMessage(plan))
       io.onStarted?.()
       io.onSignalable?.((name) => this.#link.signal(signalNumber(name)))
@@ -70,21 +75,30 @@ export class Launcher {
     this.#end()
   }
 
+  #takeEgress(): number {
+    const fd = this.#egress
+    if (fd === undefined) throw new Error('the egress connection was taken twice')
+    this.#egress = undefined
+    return fd
+  }
+
   #end(): void {
     this.#link.close()
     closeSync(this.#status)
+    if (this.#egress !== undefined) closeSync(this.#takeEgress())
   }
 }
 
 type Child = ReturnType<typeof spawnHelper>
 
-function spawnHelper(helperPath: string, asRoot: boolean, io: RunIo, controlRead: number, statusWrite: number) {
-  const mode = asRoot ? 'launch-as-root' : 'launch-as-user'
-  const stdio = [io.stdin, io.stdout, io.stderr, controlRead, statusWrite] as const
+/** `ends` are the helper's own descriptors: control, status, and the egress connection, which the argument says is there. */
+function spawnHelper(helperPath: string, asRoot: boolean, io: RunIo, ends: readonly number[]) {
+  const command = [helperPath, asRoot ? 'launch-as-root' : 'launch-as-user', 'egress']
+  const stdio = [io.stdin, io.stdout, io.stderr, ...ends] as const
   const terminal = io.terminal
   // Detached: a Ctrl-C at our terminal is ours to pass on; it must not end the helper before there is a command.
-  if (terminal === undefined) return Bun.spawn([helperPath, mode], { env: HELPER_ENV, cwd: '/', stdio: [...stdio], detached: true })
-  const child = Bun.spawn([helperPath, mode], {
+  if (terminal === undefined) return Bun.spawn(command, { env: HELPER_ENV, cwd: '/', stdio: [...stdio], detached: true })
+  const child = Bun.spawn(command, {
     env: HELPER_ENV,
     cwd: '/',
     stdio: [...stdio],

@@ -3,6 +3,7 @@ import { AppError } from '../../contract/errors.ts'
 import { CgroupFinder } from './cgroup-finder.ts'
 import { ownsSandboxIds } from './identity.ts'
 import { stageFolder } from './launch-prologue.ts'
+import { tunFinding } from './network.ts'
 
 export interface NamespaceDriverOptions {
   /** Where run folders are made, below `runs/`; must be on a file system that can hold an overlay's upper layer. */
@@ -22,6 +23,7 @@ export class Machine {
   readonly cgroups: CgroupFinder
   readonly #options: NamespaceDriverOptions
   #ownsIds: boolean | undefined
+  #egress: 'enforced' | 'proxy' | undefined
 
   constructor(options: NamespaceDriverOptions) {
     this.#options = options
@@ -32,6 +34,12 @@ export class Machine {
   asRoot(): boolean {
     this.#ownsIds ??= ownsSandboxIds(this.#options.uid, readFileSync('/proc/self/uid_map', 'utf8'))
     return this.#ownsIds
+  }
+
+  /** What a sandbox with a network gets here. */
+  egress(): 'enforced' | 'proxy' {
+    this.#egress ??= tunFinding().status === 'ok' ? 'enforced' : 'proxy'
+    return this.#egress
   }
 
   /** To be called before a helper is started: see `CgroupFinder.beforeLaunch`. */

@@ -27,6 +27,8 @@ export interface LaunchPlan {
   /** Process 1 starts one command, or serves the guest protocol. @default 'init' */
   readonly mode?: 'init' | 'agent'
   readonly spec: InitSpec | AgentSpec
+  /** Whether there is a way out, and if so whether through a network device. Always said: see the helper. */
+  readonly network: { readonly egress: boolean; readonly tun: boolean }
 }
 
 export type IdMap = readonly IdRange[]
@@ -52,6 +54,7 @@ export interface AgentSpec {
 export interface StageStep {
   readonly kind:
     | 'bind'
+    | 'cover'
     | 'tmpfs'
     | 'overlay'
     | 'dir'

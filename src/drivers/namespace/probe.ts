@@ -8,6 +8,7 @@ import type { Driver, Finding, ProbeReport, RunSpec } from '../driver.ts'
 import type { CgroupFinder } from './cgroup-finder.ts'
 import { RunCgroup } from './cgroup.ts'
 import type { NamespaceDriverOptions } from './machine.ts'
+import { tunFinding } from './network.ts'
 
 /** How long the trial sandbox may take, in ms. */
 const TRIAL_MS = 10_000
@@ -27,7 +28,7 @@ export async function probeNamespaces(input: ProbeInput): Promise<ProbeReport> {
   const bubblewrap = findBubblewrap(input.options.bwrapPaths)
   if (bubblewrap.status === 'error') return { usable: false, findings: [bubblewrap] }
   const trial = await tryOut(input)
-  return { usable: trial.every((finding) => finding.status !== 'error'), findings: [bubblewrap, ...trial, controlGroups(input)] }
+  return { usable: trial.every((finding) => finding.status !== 'error'), findings: [bubblewrap, ...trial, controlGroups(input), tunFinding()] }
 }
 
 function findBubblewrap(paths: readonly string[]): Finding {

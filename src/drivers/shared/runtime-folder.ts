@@ -7,6 +7,8 @@ import { isSameProcess, startTimeOf } from '../../lib/process-identity.ts'
 
 /** Where a sandbox that runs has its socket: below the runtime folder, which others of the same user may share. */
 export const socketIn = (folder: string): string => join(folder, 'shim.sock')
+/** Where gateways connect, next to it. */
+export const egressIn = (folder: string): string => join(folder, 'egress.sock')
 
 /** Most bytes of a socket's path; the kernel takes 107. */
 const LONGEST_SOCKET = 100

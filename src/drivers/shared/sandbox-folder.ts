@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
+import type { SandboxEgress } from '../driver.ts'
 import type { ProcessIdentity } from './process.ts'
 
 /**
@@ -26,6 +27,8 @@ export interface Live extends ProcessIdentity {
   readonly runtime_dir: string
   /** True once its agent answered. */
   readonly ready: boolean
+  /** How what leaves it reaches the gateway, once it is ready. */
+  readonly egress?: SandboxEgress
   /** The driver's own business: what limits it. */
   readonly groups?: unknown
 }

@@ -3,10 +3,26 @@ import { dirname } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
-import type { GuestAddress, ResourceLimits, SandboxHandle, SandboxSpec, SandboxUsage, SandboxVerbs } from '../driver.ts'
+import type {
+  GuestAddress,
+  ResourceLimits,
+  SandboxEgress,
+  SandboxHandle,
+  SandboxSpec,
+  SandboxUsage,
+  SandboxVerbs,
+} from '../driver.ts'
 import { copyProject, type Owner, removeFolder } from './keep-helper.ts'
 import { isAlive } from './process.ts'
-import { claimRuntimeFolder, dropAbandoned, findRuntimeFolder, removeRuntimeFolder, runtimeOwners, socketIn } from './runtime-folder.ts'
+import {
+  claimRuntimeFolder,
+  dropAbandoned,
+  egressIn,
+  findRuntimeFolder,
+  removeRuntimeFolder,
+  runtimeOwners,
+  socketIn,
+} from './runtime-folder.ts'
 import {
   isMade,
   type Live,
@@ -55,10 +71,15 @@ export interface IsolationStart {
 
 /** What has been made for a start, and how the sandbox is to be started. */
 export interface BegunIsolation {
-  readonly orders: Pick<ShimOrders, 'mode' | 'prologue' | 'plan' | 'agent_spec'>
+  readonly orders: Pick<ShimOrders, 'mode' | 'prologue' | 'plan' | 'agent_spec' | 'network'>
   readonly groups?: unknown
-  /** Called with what was reported on the way, when it runs: what limits it after all, and what the user should know. */
-  readonly settle: (lines: readonly StatusLine[]) => { readonly groups?: unknown; readonly notices: readonly string[] }
+  /** Called with what was reported on the way, when it runs: what holds after all, and what the user should know. */
+  readonly settle: (lines: readonly StatusLine[]) => {
+    readonly groups?: unknown
+    /** @default 'none' */
+    readonly egress?: SandboxEgress
+    readonly notices: readonly string[]
+  }
 }
 
 /** What a driver does with its control groups. */
@@ -127,7 +148,7 @@ export class SandboxKeeper implements SandboxVerbs {
     this.#isolation.check(spec)
     const folder = this.#folder(handle.id)
     const before = readLive(folder)
-    if (before?.ready === true && isAlive(before)) return withState(handle, { live: before })
+    if (before?.ready === true && isAlive(before)) return { ...withState(handle, { live: before }), egress: before.egress ?? 'none' }
     if (!isMade(folder)) throw new AppError('sandbox_start_failed', `the files of sandbox "${spec.name}" are gone`)
     await this.#end(handle, 0)
     try {
@@ -162,7 +183,8 @@ export class SandboxKeeper implements SandboxVerbs {
   connect(handle: SandboxHandle): GuestAddress {
     const { live } = stateOf(handle)
     if (live === undefined) throw new AppError('sandbox_not_running', `sandbox ${handle.id} does not run`)
-    return { socketPath: socketIn(live.runtime_dir) }
+    const { runtime_dir, egress = 'none' } = live
+    return { socketPath: socketIn(runtime_dir), ...(egress === 'none' ? {} : { egressPath: egressIn(runtime_dir) }) }
   }
 
   async inspect(handle: SandboxHandle): Promise<'running' | 'stopped' | 'gone'> {
@@ -257,11 +279,12 @@ export class SandboxKeeper implements SandboxVerbs {
         writeLive(folder, live)
       },
     })
-    const { groups, notices } = begun.settle(lines)
+    const { groups, egress = 'none', notices } = begun.settle(lines)
     // It was written before the shim had its orders.
-    const ready = { ...live!, groups, ready: true }
+    const ready = { ...live!, groups, egress, ready: true }
     writeLive(folder, ready)
-    return { ...withState(handle, { ...owner, live: ready }), notices }
+    // The network may be another than when it was made.
+    return { ...withState(handle, { ...owner, live: ready }), guest: this.#isolation.guest(spec, folder), egress, notices }
   }
 
   /** Ends everything of it, whoever started it, and leaves its files. */

@@ -22,6 +22,8 @@ export interface ShimOrders {
   readonly plan?: unknown
   /** Of the agent, with mode `none`. */
   readonly agent_spec?: unknown
+  /** The sandbox has an egress connection. */
+  readonly network?: boolean
   readonly restart?: ShimRestart
   readonly version: string
 }

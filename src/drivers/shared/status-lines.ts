@@ -13,6 +13,8 @@ export interface StatusLine {
   readonly started?: boolean
   readonly copied?: boolean
   readonly ungrouped?: boolean
+  /** There is no network device; process 1 offers a proxy. */
+  readonly network?: 'proxy'
   /** Of a shim: its sandbox answers. */
   readonly ready?: boolean
 }

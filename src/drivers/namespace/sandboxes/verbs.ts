@@ -6,6 +6,7 @@ import { keptIdentity } from '../identity.ts'
 import { homeIn } from '../launch-plan.ts'
 import { launchPrologue, ownerOf } from '../launch-prologue.ts'
 import type { Machine, NamespaceDriverOptions } from '../machine.ts'
+import { egressOf, networkNotices } from '../network.ts'
 import { limitNotices } from '../rlimits.ts'
 import { sandboxPath } from '../search-path.ts'
 import { seccompProgram } from '../seccomp-program.ts'
@@ -38,7 +39,7 @@ function checkImage({ image }: SandboxSpec): void {
 function guestOf(spec: SandboxSpec, home: string): { env: Record<string, string>; cwd: string } {
   const project = spec.workspace?.hostPath
   const path = sandboxPath({ callerPath: spec.callerPath, home, toolFolders: homeToolFolders(home), project })
-  return { env: { HOME: homeIn(spec.permissions), PATH: path }, cwd: WORKSPACE }
+  return { env: { HOME: homeIn(spec.permissions), PATH: path, ...spec.network?.env }, cwd: WORKSPACE }
 }
 
 interface Tools {
@@ -55,7 +56,7 @@ async function begin(
   const { helperPath, home } = options
   const { permissions } = spec
   const bwrapPath = machine.requireBubblewrap()
-  const seccomp = await seccompProgram(permissions.seccomp, options.arch)
+  const seccomp = await seccompProgram(permissions.seccomp, options.arch, spec.network !== undefined)
   const stage = machine.stage([])
   const asRoot = machine.asRoot()
   machine.beforeLaunch()
@@ -78,11 +79,16 @@ async function begin(
       mode: asRoot ? 'launch-as-root' : 'launch-as-user',
       prologue,
       plan: sandboxPlan({ spec, folder, dropTo, cgroup: group, home, bwrapPath, seccomp, version }),
+      network: spec.network !== undefined,
     },
     ...(group === undefined ? {} : { groups: planned }),
     settle: (lines) => {
       const grouped = group !== undefined && !lines.some((line) => line.ungrouped === true)
-      return { ...(grouped ? { groups: planned } : {}), notices: limitNotices(lines, group) }
+      return {
+        ...(grouped ? { groups: planned } : {}),
+        egress: egressOf(lines, spec.network),
+        notices: [...limitNotices(lines, group), ...networkNotices(lines, spec.network)],
+      }
     },
   }
 }
