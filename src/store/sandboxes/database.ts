@@ -5,7 +5,7 @@ import { AppError, isAppError } from '../../contract/errors.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
 import { type Cell, decode, type Shape } from './columns.ts'
-import { checkVersion, migrate } from './migrations.ts'
+import { checkVersion, migrate, MIGRATIONS } from './migrations.ts'
 import { damaged, isBusy, storeError } from './sqlite-errors.ts'
 
 type FoundRow = Readonly<Record<string, unknown>>
@@ -26,13 +26,14 @@ export class StoreDatabase {
   readonly #statements = new Map<string, Statement<FoundRow, Cell[]>>()
   #database: Database | undefined
 
-  constructor(path: string, options: { readonly busyTimeoutMs?: number } = {}) {
+  /** `migrations`: of the tables that the file is for. */
+  constructor(path: string, options: { readonly busyTimeoutMs?: number; readonly migrations?: readonly string[] } = {}) {
     this.#path = path
     this.#guarded(() => {
       makePrivate(path)
       this.#database = new Database(path, { readwrite: true, strict: true })
       try {
-        prepare(this.#database, path, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS)
+        prepare(this.#database, path, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS, options.migrations ?? MIGRATIONS)
       } catch (error) {
         this.close()
         throw error
@@ -116,18 +117,18 @@ export class StoreDatabase {
   }
 }
 
-function prepare(database: Database, path: string, busyTimeoutMs: number): void {
+function prepare(database: Database, path: string, busyTimeoutMs: number, migrations: readonly string[]): void {
   database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
   // A file can come from anywhere: functions in its tables do nothing, and sizes inside it are checked.
   database.run('PRAGMA trusted_schema = OFF')
   database.run('PRAGMA cell_size_check = ON')
   database.run('PRAGMA foreign_keys = ON')
-  checkVersion(database, path)
+  checkVersion(database, path, migrations.length)
   useLog(database, busyTimeoutMs)
   // With the log, NORMAL survives every crash of ours, and of the machine all but the last moments.
   database.run('PRAGMA synchronous = NORMAL')
   database.run(`PRAGMA journal_size_limit = ${KEPT_LOG_BYTES}`)
-  migrate(database)
+  migrate(database, migrations)
 }
 
 /**
