@@ -29,7 +29,8 @@ const MOST_RECORD_BYTES = 16_384
 const HANDSHAKE = 22
 const CLIENT_HELLO = 1
 const EXTENSION = { serverName: 0, alpn: 16, supportedVersions: 43, ech: 0xfe0d } as const
-const TLS_1_3 = 0x0304
+export const TLS_1_2 = 0x0303
+const LOWEST_KNOWN = 0x0300
 const HIGHEST_KNOWN = 0x03ff
 
 /** True when the bytes begin as a TLS connection does; also for the first byte alone. */
@@ -50,7 +51,7 @@ function messageOf(bytes: Uint8Array): Uint8Array | 'partial' | 'malformed' {
   const parts: Uint8Array[] = []
   let have = 0
   let needed = 4
-  for (let at = 0; have < needed; ) {
+  for (let at = 0; have < needed;) {
     if (at + RECORD_HEAD_BYTES > bytes.length) return 'partial'
     const length = (bytes[at + 3]! << 8) | bytes[at + 4]!
     if (bytes[at] !== HANDSHAKE || bytes[at + 1] !== 3 || length === 0 || length > MOST_RECORD_BYTES) return 'malformed'
@@ -118,7 +119,7 @@ function parseHello(cursor: Cursor): ClientHello | undefined {
   const version = cursor.number(2)
   if (version === undefined || cursor.take(32) === undefined) return undefined
   if (cursor.block(1) === undefined || cursor.block(2) === undefined || cursor.block(1) === undefined) return undefined
-  const found: Found = { version: Math.min(version, 0x0303), hasEch: false, protocols: [] }
+  const found: Found = { version: Math.min(version, TLS_1_2), hasEch: false, protocols: [] }
   // Without extensions: SSL 3 to TLS 1.2.
   if (cursor.isEmpty) return found
   const extensions = cursor.block(2)
@@ -145,9 +146,11 @@ function readExtension(type: number, data: Cursor, found: Found): boolean {
   } else if (type === EXTENSION.supportedVersions) {
     const versions = data.block(1)
     if (versions === undefined || !data.isEmpty) return false
+    // It is what counts where it is there, whatever stands before it.
+    found.version = 0
     for (let version = versions.number(2); version !== undefined; version = versions.number(2)) {
       // Values like 0x1a1a only test that servers ignore what they do not know.
-      if (version >= TLS_1_3 && version <= HIGHEST_KNOWN) found.version = Math.max(found.version, version)
+      if (version >= LOWEST_KNOWN && version <= HIGHEST_KNOWN) found.version = Math.max(found.version, version)
     }
   } else if (type === EXTENSION.alpn) {
     const list = data.block(2)

@@ -1,3 +1,4 @@
+import type { TCPSocketConnectOptions } from 'bun'
 import { HOST_NAME_INSIDE } from '../contract/network.ts'
 import { ignore } from '../lib/ignore.ts'
 import { Slots } from './slots.ts'
@@ -65,7 +66,7 @@ function isNotFound(cause: unknown): boolean {
 async function dialTcp(address: string, port: number, signal: AbortSignal | undefined): Promise<Upstream> {
   const upstream = new TcpUpstream(address)
   // Bun's types know `allowHalfOpen` for listeners only.
-  const options = { hostname: address, port, allowHalfOpen: true, socket: upstream.handlers } as Parameters<typeof Bun.connect>[0]
+  const options = { hostname: address, port, allowHalfOpen: true, socket: upstream.handlers } as unknown as TCPSocketConnectOptions
   try {
     await within(Bun.connect(options), CONNECT_LIMIT_MS, `the connection to ${address} port ${port}`, signal)
     return upstream

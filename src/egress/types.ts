@@ -185,4 +185,6 @@ export interface HttpEngine {
    * Resolves when the flow is done with; never rejects.
    */
   serve(flow: Flow, first: Uint8Array, target: Target, scheme: 'http' | 'tls', verdict: Verdict): Promise<void>
+  /** Ends what it keeps open between flows. Safe to repeat. */
+  close?(): void
 }
