@@ -23,6 +23,9 @@ const (
 	mostIPv6 = 65_535 - header.IPv6MinimumSize - header.UDPMinimumSize
 	// waitingDatagrams bounds what waits for the host in one flow, in bytes; further datagrams are lost.
 	waitingDatagrams = 128 << 10
+	// crowdIdle is how long a flow stays after its answer when there are many: a program that looks up thousands of names needs room,
+	// and one that goes on with the same socket only begins another flow.
+	crowdIdle = 10 * time.Millisecond
 )
 
 // datagram takes the first datagram of a flow, on the reading goroutine. False: the stack answers that the port is unreachable.
@@ -50,7 +53,7 @@ func (n *network) datagram(request *udp.ForwarderRequest) bool {
 	go func() {
 		defer open.Add(-1)
 		defer endpoint.Close()
-		n.serveDatagrams(flow, endpoint, queue)
+		n.serveDatagrams(flow, endpoint, queue, open)
 	}()
 	return true
 }
@@ -63,14 +66,16 @@ type datagrams struct {
 	stream   *wire.Stream
 	options  Options
 	idle     *time.Timer
+	// open is how many flows of its kind there are.
+	open *atomic.Int64
 	// over is set when the flow ended because nothing came any more.
 	over atomic.Bool
 }
 
-func (n *network) serveDatagrams(flow flowID, endpoint tcpip.Endpoint, queue *waiter.Queue) {
+func (n *network) serveDatagrams(flow flowID, endpoint tcpip.Endpoint, queue *waiter.Queue, open *atomic.Int64) {
 	stream, err := n.open("udp", flow)
 	if err == nil {
-		d := &datagrams{flow: flow, endpoint: endpoint, queue: queue, stream: stream, options: n.options}
+		d := &datagrams{flow: flow, endpoint: endpoint, queue: queue, stream: stream, options: n.options, open: open}
 		if d.run() {
 			return
 		}
@@ -181,6 +186,9 @@ func (d *datagrams) send(datagram []byte) {
 	limit := d.options.UDPIdle
 	if d.flow.dstPort == dnsPort {
 		limit = d.options.DNSIdle
+		if d.open.Load() > int64(d.options.UDPFlows/4) {
+			limit = min(limit, crowdIdle)
+		}
 	}
 	d.idle.Reset(limit)
 	// What there is no room for is lost.

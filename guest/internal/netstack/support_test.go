@@ -1,6 +1,7 @@
 package netstack
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -24,6 +25,9 @@ const inNamespace = "NETSTACK_TEST_IN_NAMESPACE"
 
 // TestMain runs the tests in a network namespace of their own: they make a TUN device and talk through it with ordinary sockets.
 func TestMain(m *testing.M) {
+	if os.Getenv(asAgent) != "" {
+		serveAsAgent()
+	}
 	if os.Getenv(inNamespace) != "" || os.Geteuid() != 0 {
 		os.Exit(m.Run())
 	}
@@ -66,6 +70,11 @@ func makeDevice(t testing.TB) int {
 	if err != nil {
 		t.Skipf("no TUN device here: %v", err)
 	}
+	// The kernel makes the route to an IPv6 address a moment later; in a sandbox that is long over when a program starts.
+	await(t, "the IPv6 address", func() bool {
+		routes, err := os.ReadFile("/proc/net/ipv6_route")
+		return err != nil || bytes.Contains(routes, []byte("fd616b00000000000000000000000002 80"))
+	})
 	return fd
 }
 
