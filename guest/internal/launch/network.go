@@ -68,8 +68,18 @@ func openNetwork(work *plan.Plan) (*wires, error) {
 		status.Send(status.Line{Network: status.Proxied, Step: "tun", Errno: int(number), Detail: err.Error()})
 		return w, nil
 	}
+	outlive(device)
 	w.tun = device
 	return w, nil
+}
+
+// outlive lets the device end with its namespace, which the kernel does in its own time, and not with its last descriptor: process 1
+// would wait tens of milliseconds for that at its end. Nobody can take it over meanwhile: it has one queue, which is in use; inside
+// there is no way to open one; and where there is another user than the sandbox's, it is theirs.
+func outlive(device int) {
+	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(device), unix.TUNSETOWNER, uintptr(unix.Geteuid()))
+	// Where it fails, the end is slow.
+	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(device), unix.TUNSETPERSIST, 1)
 }
 
 // arguments tell process 1 of the descriptors, which survive the exec from here on.
