@@ -11,6 +11,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   attach: async () => (await import('./commands/attach.ts')).attach,
   sandbox: async () => (await import('./commands/sandbox/group.ts')).sandbox,
   init: async () => (await import('./commands/init.ts')).init,
+  secret: async () => (await import('./commands/secret/group.ts')).secret,
   trust: async () => (await import('./commands/trust.ts')).trust,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
   agents: async () => (await import('./commands/agents.ts')).agents,

@@ -51,7 +51,11 @@ export type CompletionKind =
   | 'backend'
   | 'profile'
   | 'agent'
+  /** Names in the vault. */
+  | 'secret'
   | 'variable'
+  /** Presets of network rules. */
+  | 'network-rule'
   | 'help-topic'
   /** Sandboxes that exist, if the daemon runs. */
   | 'sandbox'

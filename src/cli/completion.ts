@@ -123,6 +123,11 @@ async function valuesOf(
       return commandNames()
     case 'variable':
       return plain(Object.keys(context.env))
+    case 'network-rule':
+      return [
+        ['public', 'every public host'],
+        ...plain((await (await context.operations()).names('preset')).map((name) => `preset:${name}`)),
+      ]
     case 'sandbox':
     case 'exec':
       return sandboxCandidates(context)
@@ -131,6 +136,7 @@ async function valuesOf(
     case 'backend':
     case 'profile':
     case 'agent':
+    case 'secret':
       return plain(await (await context.operations()).names(kind))
   }
 }

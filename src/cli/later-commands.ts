@@ -7,7 +7,6 @@ export const LATER_COMMANDS: readonly string[] = [
   'snapshot',
   'session',
   'template',
-  'secret',
   'plugin',
   'volume',
   'images',

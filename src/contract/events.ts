@@ -18,6 +18,9 @@ export const EVENT_NAMES = [
   'schedule_triggered',
   // ours
   'config_trusted',
+  'secret_set',
+  'secret_read',
+  'secret_deleted',
   'log_sealed',
 ] as const
 export type EventName = (typeof EVENT_NAMES)[number]
@@ -47,6 +50,7 @@ export type AuditEvent =
   | { readonly type: 'file_written' | 'file_read'; readonly sandbox: string; readonly path: string }
   | { readonly type: 'session_attached'; readonly sandbox: string }
   | { readonly type: 'config_trusted'; readonly path: string; readonly sha256: string }
+  | { readonly type: 'secret_set' | 'secret_read' | 'secret_deleted'; readonly name: string }
 
 /** Where events go. `append` resolves when the record is on disk. Errors: `audit_write_failed`. */
 export interface AuditSink {

@@ -18,8 +18,6 @@ export const LATER_ROUTES: readonly { readonly methods: readonly HttpMethod[]; r
   { methods: ['GET', 'POST'], path: '/snapshots', feature: SNAPSHOTS },
   { methods: ['GET', 'DELETE'], path: '/snapshots/{name}', feature: SNAPSHOTS },
   { methods: ['POST'], path: '/snapshots/{name}/restore', feature: SNAPSHOTS },
-  { methods: ['GET', 'POST'], path: '/secrets', feature: SECRETS },
-  { methods: ['DELETE'], path: '/secrets/{name}', feature: SECRETS },
   { methods: ['GET', 'POST'], path: '/proxy/hooks', feature: SECRETS },
   { methods: ['DELETE'], path: '/proxy/hooks/{name}', feature: SECRETS },
   { methods: ['GET'], path: '/sandboxes/{name}/proxy', feature: SECRETS },

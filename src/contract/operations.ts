@@ -3,8 +3,11 @@ import type { Operation } from './operation.ts'
 import { COMMAND_ROWS } from './operation-rows/commands.ts'
 import { FILE_ROWS } from './operation-rows/files.ts'
 import { SANDBOX_ROWS } from './operation-rows/sandboxes.ts'
+import { SECRET_ROWS } from './operation-rows/secrets.ts'
 import { SYSTEM_ROWS } from './operation-rows/system.ts'
 import type { AgentStatus, AuditListing, AuditVerification, DoctorReport, TrustEntry } from './reports.ts'
+import type { SecretEntry } from './secrets.ts'
+import type { Secret } from '../lib/secret.ts'
 import type { RunIo, RunRequest, RunResult } from './run.ts'
 
 export type { Operation } from './operation.ts'
@@ -23,7 +26,7 @@ const LOCAL_ROWS = {
   trustAdd: { summary: 'Honour every key of a project file as it is now', input: oneFile, event: 'config_trusted' },
   trustList: { summary: 'List trusted project files', input: nothing },
   trustRemove: { summary: 'Stop trusting a project file', input: oneFile },
-  names: { summary: 'Names for shell completion', input: z.object({ kind: z.enum(['backend', 'profile', 'agent']) }) },
+  names: { summary: 'Names for shell completion', input: z.object({ kind: z.enum(['backend', 'profile', 'agent', 'secret']) }) },
 } as const satisfies Record<string, Operation>
 
 /** Everything the product can do. Each function of `Operations` has a row of its name. */
@@ -31,6 +34,7 @@ export const OPERATIONS = {
   ...COMMAND_ROWS,
   ...SANDBOX_ROWS,
   ...FILE_ROWS,
+  ...SECRET_ROWS,
   ...SYSTEM_ROWS,
   ...LOCAL_ROWS,
 } as const satisfies Record<keyof Operations, Operation>
@@ -62,6 +66,18 @@ export interface Operations {
   readonly trustList: () => Promise<readonly TrustEntry[]>
   /** Resolves with false when the file was not trusted. */
   readonly trustRemove: (input: { readonly path: string }) => Promise<boolean>
+  /** `notices`: sentences for the user, here and below. Errors, here and below: those of the vault. */
+  readonly secretList: () => Promise<{ readonly entries: readonly SecretEntry[]; readonly notices: readonly string[] }>
+  /** `seen`: the value stood on the command line. Errors: `invalid_argument`, `vault_read_only`. */
+  readonly secretSet: (input: {
+    readonly name: string
+    readonly value: Secret
+    readonly seen?: boolean
+  }) => Promise<{ readonly notices: readonly string[] }>
+  readonly secretDelete: (input: { readonly name: string }) => Promise<{ readonly deleted: boolean; readonly notices: readonly string[] }>
+  readonly secretGet: (input: {
+    readonly name: string
+  }) => Promise<{ readonly value: Secret | undefined; readonly notices: readonly string[] }>
   /** Names for shell completion. */
-  readonly names: (kind: 'backend' | 'profile' | 'agent') => Promise<readonly string[]>
+  readonly names: (kind: 'backend' | 'profile' | 'agent' | 'secret') => Promise<readonly string[]>
 }

@@ -6,6 +6,7 @@ import { beginRun } from '../engine/begin-run.ts'
 import { ignore } from '../lib/ignore.ts'
 import { availableBackends, chooseDriver, createDrivers } from './driver-registry.ts'
 import type { Paths } from './paths.ts'
+import { secretOperations } from './secret-operations.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -54,7 +55,8 @@ export function createOperations(paths: Paths, env: Environment): Operations {
       return initProject({ ...input, ...(await readProject(input.dir)) })
     },
     ...trustOperations(paths, async () => (await engine()).auditSink(auditPath, env)),
-    names: (kind) => names(kind),
+    ...secretOperations(paths, env, async () => (await engine()).auditSink(auditPath, env)),
+    names: (kind) => (kind === 'secret' ? secretNames(paths, env) : names(kind)),
   }
 }
 
@@ -82,6 +84,11 @@ function trustOperations(paths: Paths, audit: () => Promise<AuditSink>): Pick<Op
     trustList: async () => (await open()).list(),
     trustRemove: async ({ path }) => (await open()).remove(path),
   }
+}
+
+async function secretNames(paths: Paths, env: Environment): Promise<readonly string[]> {
+  const { openVault } = await import('./vault.ts')
+  return (await (await openVault(paths, env)).vault.list()).map(({ name }) => name)
 }
 
 async function names(kind: 'backend' | 'profile' | 'agent'): Promise<readonly string[]> {

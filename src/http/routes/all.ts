@@ -8,6 +8,7 @@ import { fileHandlers } from './files.ts'
 import { rawHandlers } from './raw.ts'
 import { runHandlers } from './run.ts'
 import { sandboxHandlers } from './sandboxes.ts'
+import { secretHandlers } from './secrets.ts'
 import { socketHandlers } from './sockets.ts'
 import { systemHandlers } from './system.ts'
 
@@ -22,6 +23,7 @@ export function routeHandlers(metrics: HttpMetrics): Handlers {
     ...fileHandlers,
     ...rawHandlers,
     ...socketHandlers,
+    ...secretHandlers,
     metrics: async (_input, { deps }) => text(await metrics.text(deps.sandboxes), 'text/plain; version=0.0.4; charset=utf-8'),
     openapi: async (_input, { deps }) => text(openApiText(deps.version), 'application/json'),
     reference: async (_input, { deps }) => referencePage(deps.version),

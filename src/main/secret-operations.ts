@@ -1,0 +1,42 @@
+import { join } from 'node:path'
+import type { AuditSink } from '../contract/events.ts'
+import type { Operations } from '../contract/operations.ts'
+import { createFirstTime } from '../store/first-time.ts'
+import type { Paths } from './paths.ts'
+import { openVault } from './vault.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+type SecretOperations = Pick<Operations, 'secretList' | 'secretSet' | 'secretDelete' | 'secretGet'>
+
+const ON_COMMAND_LINE =
+  'A value on the command line can be seen in the list of processes and in the history of the shell. ' +
+  'Leave it out to be asked for it, or give it on stdin.'
+
+/** The vault as doors use it. Every use but a list is in the audit log, by name. */
+export function secretOperations(paths: Paths, env: Environment, audit: () => Promise<AuditSink>): SecretOperations {
+  return {
+    secretList: async () => {
+      const { vault, notices } = await openVault(paths, env)
+      return { entries: await vault.list(), notices }
+    },
+    secretSet: async ({ name, value, seen = false }) => {
+      const { vault, notices } = await openVault(paths, env)
+      await vault.set(name, value)
+      await (await audit()).append({ type: 'secret_set', name })
+      const warn = seen && createFirstTime(join(paths.dataDir, 'notices'))('secret value on the command line')
+      return { notices: warn ? [...notices, ON_COMMAND_LINE] : notices }
+    },
+    secretDelete: async ({ name }) => {
+      const { vault, notices } = await openVault(paths, env)
+      const deleted = await vault.delete(name)
+      if (deleted) await (await audit()).append({ type: 'secret_deleted', name })
+      return { deleted, notices }
+    },
+    secretGet: async ({ name }) => {
+      const { vault, notices } = await openVault(paths, env)
+      const value = await vault.get(name)
+      if (value !== undefined) await (await audit()).append({ type: 'secret_read', name })
+      return { value, notices }
+    },
+  }
+}
