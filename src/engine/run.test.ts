@@ -22,6 +22,7 @@ function engine(driver: Driver, config: Partial<ResolvedConfig> = {}, over: Part
     loadConfig: async () => resolvedConfig(config),
     describeWorkspace: async () => ({ view: undefined, cwdInside: '/workspace' }),
     audit: { append: async (event) => void events.push(event) },
+    network: { version: 'test' },
     machine: { totalMemoryBytes: 8 * 1024 ** 3, cores: 2 },
     now: () => performance.now(),
     firstTime: (key, scope = '') => !told.has(`${scope}\0${key}`) && told.add(`${scope}\0${key}`) !== undefined,

@@ -9,6 +9,7 @@ import { checkIsolation } from '../policy/isolation.ts'
 import { type Machine, type ResolvedPermissions, resolvePermissions } from '../policy/permissions.ts'
 import { noticesBefore } from './notices.ts'
 import type { BegunRun } from './begin-run.ts'
+import { networkForRun, type NetworkOfRun, type RunNetworkDeps } from './network/for-run.ts'
 import { exitCodeOfOutcome, sentencesAbout } from './run-report.ts'
 import { insideDirectory, sandboxEnvironment } from './run-inputs.ts'
 import type { WorkspaceChoice } from './workspace/describe.ts'
@@ -19,6 +20,7 @@ export interface RunDeps {
   readonly describeWorkspace: (mode: 'none' | 'copy' | 'mount', cwd: string | undefined, signal: AbortSignal) => Promise<WorkspaceChoice>
   readonly audit: AuditSink
   readonly machine: Machine
+  readonly network: RunNetworkDeps
   /** Monotonic, in ms. */
   readonly now: () => number
   /** True the first time it is asked about a key, for this user; a scope makes it once per project. */
@@ -29,6 +31,7 @@ export interface RunDeps {
 interface Decided {
   readonly spec: RunSpec
   readonly workspace: WorkspaceChoice
+  readonly network: NetworkOfRun | undefined
   /** Sentences for before the command's own output. */
   readonly notices: readonly string[]
 }
@@ -41,7 +44,7 @@ export async function run(deps: RunDeps, begun: BegunRun, request: RunRequest, i
   const { driver, prepared, recovery, id } = begun
   let decided: Decided
   try {
-    decided = await decide(deps, driver, { ...request, id }, signal)
+    decided = await decide(deps, driver, { ...request, id }, io, signal)
   } catch (error) {
     await prepared.discard()
     throw error
@@ -49,22 +52,35 @@ export async function run(deps: RunDeps, begun: BegunRun, request: RunRequest, i
   decided.notices.forEach((text) => io.onNotice(text))
   recovery.alongside(() => deps.audit.rehearse?.())
   const started = deps.now()
-  const outcome = await runRecorded(deps, prepared, decided.spec, request, signal)
+  let outcome: RunOutcome
+  try {
+    outcome = await runRecorded(deps, prepared, decided.spec, request, signal)
+  } finally {
+    await decided.network?.close()
+  }
   const durationMs = deps.now() - started
   await recovery.done()
   return report(deps, io, decided, outcome, { backend: driver.name, durationMs })
 }
 
-async function decide(deps: RunDeps, driver: Driver, request: RunRequest & { readonly id: string }, signal: AbortSignal): Promise<Decided> {
+async function decide(
+  deps: RunDeps,
+  driver: Driver,
+  request: RunRequest & { readonly id: string },
+  io: RunIo,
+  signal: AbortSignal,
+): Promise<Decided> {
   const config = await deps.loadConfig(request)
-  const resolved = resolvePermissions(request, config, deps.machine)
+  const resolved = await resolvePermissions(request, config, deps.machine)
   await refuseBlockedCommand(deps, request, config)
   const tooWeak = checkIsolation({ name: driver.name, isolation: driver.facts.isolation }, config.minIsolation)
   if (tooWeak !== undefined) throw tooWeak
   const workspace = await deps.describeWorkspace(resolved.permissions.workspace, request.cwd, signal)
+  const network = await networkForRun(deps.network, { id: request.id, request, permissions: resolved.permissions, io })
   return {
-    spec: specOf(request, config, resolved, workspace),
+    spec: { ...specOf(request, config, resolved, workspace), ...(network === undefined ? {} : { network: network.forDriver }) },
     workspace,
+    network,
     notices: noticesBefore(deps.firstTime, { config, resolved, workspace, cwd: request.cwd ?? '' }),
   }
 }
@@ -135,7 +151,7 @@ function shellHabit(word: string): string | undefined {
 async function report(
   deps: RunDeps,
   io: RunIo,
-  { spec, workspace }: Decided,
+  { spec, workspace, network }: Decided,
   outcome: RunOutcome,
   { backend, durationMs }: { readonly backend: string; readonly durationMs: number },
 ): Promise<RunResult> {
@@ -143,6 +159,7 @@ async function report(
   sentencesAbout(outcome, spec, durationMs).forEach((text) => io.onNotice(text))
   const after = workspace.noticeAfter?.()
   if (after !== undefined) io.onNotice(after)
+  for (const text of (await network?.notices()) ?? []) io.onNotice(text)
   await record(deps, io, spec, result)
   return result
 }

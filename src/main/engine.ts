@@ -10,6 +10,7 @@ import { createAuditLog } from '../store/audit/audit-log.ts'
 import { createFirstTime } from '../store/first-time.ts'
 import { createTrustStore } from '../store/trust.ts'
 import { loadConfig as readConfig } from './config/load.ts'
+import pkg from '../../package.json' with { type: 'json' }
 import type { Paths } from './paths.ts'
 import { userName } from './user-name.ts'
 
@@ -25,6 +26,7 @@ export function createRunDeps(paths: Paths, env: Environment, auditPath: string)
     describeWorkspace: (mode, cwd, signal) => describeWorkspace({ mode, cwd, signal, ...place }),
     audit: auditSink(auditPath, env),
     machine: { totalMemoryBytes: totalmem(), cores: cpus().length },
+    network: { version: pkg.version },
     now: () => performance.now(),
     firstTime: createFirstTime(join(paths.dataDir, 'notices')),
   }

@@ -1,0 +1,48 @@
+import type { NetworkRules } from '../../contract/network.ts'
+import { Gateway } from '../../egress/gateway.ts'
+import { freshPolicy, ownAddresses } from '../../egress/own-addresses.ts'
+import type { Flow, HostNetwork, HttpDoors, HttpEngine, Injector, Meter, Record } from '../../egress/types.ts'
+import { compilePolicy } from '../../policy/network/index.ts'
+import type { CompiledPolicy } from '../../policy/network/index.ts'
+
+export interface WayOutOptions {
+  readonly rules: NetworkRules
+  readonly network: HostNetwork
+  readonly record: Record
+  readonly injector?: Injector
+  readonly meter?: Meter
+  readonly opener?: (doors: HttpDoors) => Promise<HttpEngine>
+}
+
+/** The gateway of one sandbox, by written rules: what the engine makes, changes and closes. */
+export class WayOut {
+  readonly #gateway: Gateway
+  readonly #own = ownAddresses()
+
+  /** Errors: `invalid_argument` for a rule that cannot be read. */
+  constructor({ rules, ...options }: WayOutOptions) {
+    this.#gateway = new Gateway({ ...options, policy: this.#compile(rules) })
+  }
+
+  serve(flow: Flow): void {
+    this.#gateway.serve(flow)
+  }
+
+  /** Rules that hold from now on, for the sandbox or for the command with that tag. */
+  setRules(rules: NetworkRules, tag?: string): void {
+    this.#gateway.setPolicy(this.#compile(rules), tag)
+  }
+
+  removeRules(tag: string): void {
+    this.#gateway.removePolicy(tag)
+  }
+
+  /** The network is closed for good. Safe to repeat. */
+  close(): void {
+    this.#gateway.close()
+  }
+
+  #compile(rules: NetworkRules): CompiledPolicy {
+    return freshPolicy(this.#own, (facts) => compilePolicy(rules, facts))
+  }
+}
