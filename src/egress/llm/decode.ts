@@ -13,7 +13,7 @@ export interface BodyReader {
 /** What may wait to be unpacked, in bytes; the traffic does not wait for us. */
 const WAITING_BYTES = 16 * 1024 ** 2
 /** Most that is unpacked of one body, in bytes: a small body can hold a very large one. */
-const UNPACKED_BYTES = 512 * 1024 ** 2
+const UNPACKED_BYTES = 256 * 1024 ** 2
 
 const UNPACKERS: Readonly<Record<string, () => Transform>> = {
   gzip: () => createGunzip(),

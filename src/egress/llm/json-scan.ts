@@ -122,7 +122,8 @@ export class JsonScan {
         case 0x0d:
           break
         default:
-          if (this.#skipped > 0) break
+          // A byte that begins nothing is passed over.
+          if (this.#skipped > 0 || !isLiteral(bytes[at]!)) break
           this.#at = 'literal'
           this.#keep(this.#next?.tell !== undefined)
           return at
@@ -215,8 +216,7 @@ export class JsonScan {
     this.#add(bytes, from, at)
     if (at === bytes.length) return at
     this.#endLiteral()
-    // A byte that begins nothing is passed over, so that every step moves on.
-    return at === from ? at + 1 : at
+    return at
   }
 
   #endLiteral(): void {
