@@ -1,5 +1,7 @@
 import type { Secret } from '../lib/secret.ts'
 import type { Isolation } from './isolation.ts'
+import type { LlmSettings } from './llm.ts'
+import type { PublishedPort } from './network.ts'
 
 /** Security profiles a user can name. `custom` in a config file means the values of `moderate` plus overrides. */
 export const PROFILE_NAMES = ['permissive', 'moderate', 'restrictive'] as const
@@ -25,6 +27,14 @@ export interface CommandRules {
   readonly allowlistOnly: boolean
   /** Path of the file the rules come from, for messages. */
   readonly source: string
+}
+
+/** What the files say about hosts, all layers together; rules as written, each known to be readable. */
+export interface DomainRules {
+  readonly allow: readonly string[]
+  readonly block: readonly string[]
+  /** When true, only what `allow` lists may be reached. */
+  readonly allowlistOnly: boolean
 }
 
 /** Where one layer of configuration came from. */
@@ -79,8 +89,13 @@ export interface ResolvedConfig {
   readonly commands: readonly CommandRules[]
   /** The weakest isolation that may be used. */
   readonly minIsolation: Isolation
-  /** The widest network that a profile may imply. */
+  /** The widest network that may be had: what is asked for by name beyond it is refused, what is implied is narrowed. */
   readonly minNetwork: NetworkLevel
+  readonly domains: DomainRules
+  /** Ports of `[network]` and `[ports]`. */
+  readonly publish: readonly PublishedPort[]
   readonly environment: Readonly<Record<string, string>>
   readonly api?: ApiConfig
+  /** Absent = as `NO_LLM_SETTINGS`. */
+  readonly llm?: LlmSettings
 }

@@ -1,4 +1,5 @@
 import type { NetworkLevel, ProfileName, WorkspaceMode } from './config.ts'
+import type { NetworkEvent, NetworkMode, PublishedPort } from './network.ts'
 
 /**
  * Variables of the caller's environment that a door puts into a request. Terminal and locale settings always pass into
@@ -35,8 +36,17 @@ export interface RunRequest {
   readonly memoryBytes?: number
   /** Cores, fractions allowed. */
   readonly cpus?: number
-  /** False = off; true = asked for by name; undefined = the profile decides. */
-  readonly network?: boolean
+  /** Asked for by name; undefined = `allow` decides, or else configuration and profile. */
+  readonly network?: NetworkMode
+  /** Rules of the caller's own. Without `network` they are all that is allowed. */
+  readonly allow?: readonly string[]
+  readonly block?: readonly string[]
+  /** Hosts of the secrets that are bound (`x.com`, `*.x.com`, optional `:port`, without one 443). With any, no profile implies `public`. */
+  readonly secretHosts?: readonly string[]
+  /** Ports of the sandbox that the host listens for, besides those of the configuration. */
+  readonly publish?: readonly PublishedPort[]
+  /** File that gets one `NetworkEvent` a line, absolute. */
+  readonly networkLogPath?: string
   readonly workspace?: WorkspaceMode
 }
 
@@ -70,6 +80,8 @@ export interface RunIo {
   readonly onStopped?: (resume: () => void) => void
   /** One sentence for the user, on stderr. */
   readonly onNotice: (text: string) => void
+  /** What the gateway decides, as it happens. */
+  readonly onNetworkEvent?: (event: NetworkEvent) => void
 }
 export type RunSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2' | 'SIGKILL'
 

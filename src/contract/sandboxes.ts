@@ -1,4 +1,5 @@
 import type { NetworkLevel, ProfileName, WorkspaceMode } from './config.ts'
+import type { NetworkMode, NetworkRules } from './network.ts'
 
 /**
  * The states of a sandbox and the ways between them. `removing` is reached from every state, and leads nowhere but away.
@@ -29,6 +30,8 @@ export interface SandboxInfo {
   readonly isolation: string
   readonly profile: ProfileName
   readonly network: NetworkLevel
+  /** The written rules behind `network`; absent where there is none. */
+  readonly network_rules?: NetworkRules
   readonly ip?: string
   readonly image: string
   readonly vcpus?: number
@@ -63,7 +66,13 @@ export interface CreateRequest {
   readonly memory_mb?: number
   readonly profile?: ProfileName
   readonly agent?: string
+  /** `[ADDRESS:]HOST:SANDBOX[/udp]`, or `SANDBOX` for a port that the host chooses; on 127.0.0.1 without an address. */
   readonly ports?: readonly string[]
+  /** Absent: `allow` decides, or else configuration and profile. */
+  readonly network?: NetworkMode
+  /** Network rules. Without `network` they are all that is allowed. */
+  readonly allow?: readonly string[]
+  readonly block?: readonly string[]
   readonly labels?: Readonly<Record<string, string>>
   readonly description?: string
   readonly lifecycle?: Lifecycle

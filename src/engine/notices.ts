@@ -52,7 +52,7 @@ function aboutConfig({ config, workspace, cwd }: NoticeFacts): Notice[] {
 }
 
 function aboutNetwork({ resolved }: NoticeFacts): Notice[] {
-  if (resolved.impliedNetwork === 'none') return []
+  if (resolved.permissions.network === 'none') return []
   return [
     {
       scope: '',

@@ -14,6 +14,7 @@ const SPEC: RunSpec = {
   permissions: {
     profile: 'moderate',
     network: 'none',
+    networkRules: { allow: [], block: [] },
     workspace: 'none',
     mountHome: false,
     passEnv: false,

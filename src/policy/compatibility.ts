@@ -1,11 +1,10 @@
 import type { CompatibilityMode, ProfileName, WorkspaceMode } from '../contract/config.ts'
 import type { EcosystemName } from './ecosystems.ts'
-import { ecosystemDomains } from './ecosystems.ts'
 
 /** What one coding agent needs, on top of a profile. Undefined fields leave the profile as it is. */
 export interface Compatibility {
   readonly profile: ProfileName
-  readonly network?: 'public'
+  readonly network?: 'listed'
   readonly workspace?: WorkspaceMode
   readonly seccomp?: 'ai-agent'
   readonly domains: CompatibilityDomains
@@ -15,7 +14,7 @@ export interface Compatibility {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Hosts an agent talks to. The egress gateway enforces them; until it exists a sandbox has no network at all. */
+/** Hosts an agent talks to: network rules, except for the names of ecosystems. */
 export interface CompatibilityDomains {
   /** The agent's own service; reachable whatever a list of the user leaves out, but never when blocked. */
   readonly always: readonly string[]
@@ -34,6 +33,7 @@ export const COMPATIBILITY: Readonly<Record<CompatibilityMode, Compatibility>> =
   native: { profile: 'moderate', domains: NO_DOMAINS, keyVariables: [], env: {} },
   claude: {
     profile: 'moderate',
+    network: 'listed',
     workspace: 'mount',
     seccomp: 'ai-agent',
     domains: {
@@ -47,7 +47,7 @@ export const COMPATIBILITY: Readonly<Record<CompatibilityMode, Compatibility>> =
   },
   codex: {
     profile: 'restrictive',
-    network: 'public',
+    network: 'listed',
     workspace: 'mount',
     seccomp: 'ai-agent',
     domains: {
@@ -61,6 +61,7 @@ export const COMPATIBILITY: Readonly<Record<CompatibilityMode, Compatibility>> =
   },
   gemini: {
     profile: 'moderate',
+    network: 'listed',
     workspace: 'mount',
     seccomp: 'ai-agent',
     domains: {
@@ -74,8 +75,8 @@ export const COMPATIBILITY: Readonly<Record<CompatibilityMode, Compatibility>> =
   },
 }
 
-/** Every domain a mode may reach: the agent's own first, then single hosts, then those of its ecosystems. */
+/** Network rules for everything a mode may reach: the agent's own first, then single hosts, then its ecosystems. */
 export function allowedDomains(mode: CompatibilityMode): readonly string[] {
   const { always, allow, ecosystems } = COMPATIBILITY[mode].domains
-  return [...new Set([...always, ...allow, ...ecosystemDomains(ecosystems)])]
+  return [...always, ...allow, ...ecosystems.map((name) => `preset:${name}`)]
 }

@@ -9,6 +9,7 @@ const DEFAULTS: NarrowContext = {
   readOnly: false,
   minIsolation: 'process',
   minNetwork: 'public',
+  network: 'public',
   memoryMiB: 4096,
   vcpus: undefined,
   domainsListed: false,
@@ -46,8 +47,12 @@ const WIDENING: readonly Case[] = [
   {
     file: { security: { domains: { allow: ['x.org'], allowlist_only: true } } },
     key: 'security.domains.allow',
-    context: { ...DEFAULTS, minNetwork: 'listed' },
+    context: { ...DEFAULTS, network: 'listed' },
   },
+  ...['10.0.0.0/8', '203.0.113.7', 'host.agentkernel.internal:8080', 'udp:x.org:443', 'GET http://127.0.0.1/*', 'no rule'].map((rule) => ({
+    file: { security: { domains: { allow: [rule], allowlist_only: true } } },
+    key: 'security.domains.allow',
+  })),
   {
     file: { security: { domains: { allowlist_only: false } } },
     key: 'security.domains.allowlist_only',
@@ -73,6 +78,7 @@ const WIDENING: readonly Case[] = [
   { file: { ports: { 80: '0.0.0.0:80:80' } }, key: 'ports' },
   { file: { secrets: { A: 'b' } }, key: 'secrets' },
   { file: { secret_files: ['A'] }, key: 'secret_files' },
+  { file: { llm: { hosts: { 'llm.x.org': 'openai' } } }, key: 'llm.hosts' },
   { file: { llm_keys: { 'api.x.org': 'k' } }, key: 'llm_keys' },
   {
     file: { proxy: { hooks: [{ name: 'a', event: 'on_request', target: { type: 'webhook', url: 'x' } }] } },
@@ -142,10 +148,16 @@ describe('in a file that is not trusted', () => {
       ],
       ports: { 80: 80, '0.0.0.0:81': 81 },
       network: { ports: ['[::]:1:1', '2:2'] },
+      security: { domains: { allow: ['x.org', '10.0.0.1', 'preset:rust', 'GET https://x.org/*'], allowlist_only: true } },
     }
     expect(narrow(file, DEFAULTS)).toEqual({
-      config: { files: [{ source: 'a', dest: '/a' }], ports: { 80: 80 }, network: { ports: ['2:2'] } },
-      inertKeys: ['files', 'network.ports', 'ports'],
+      config: {
+        files: [{ source: 'a', dest: '/a' }],
+        ports: { 80: 80 },
+        network: { ports: ['2:2'] },
+        security: { domains: { allow: ['x.org', 'preset:rust', 'GET https://x.org/*'], allowlist_only: true } },
+      },
+      inertKeys: ['security.domains.allow', 'files', 'network.ports', 'ports'],
     })
   })
 

@@ -2,7 +2,9 @@ import type { NetworkLevel, ProfileName } from '../contract/config.ts'
 import { NETWORK_LEVELS } from '../contract/config.ts'
 import { isolationAtLeast } from '../contract/isolation.ts'
 import type { Isolation } from '../contract/isolation.ts'
+import { isLoopback, parsePublishedPort } from '../contract/published-port.ts'
 import type { ConfigFile } from '../contract/schemas/config-keys.ts'
+import { isWithinPublic } from './network/within-public.ts'
 
 /**
  * A project's own file may only narrow what the user allows. Whoever wrote a project can put a config file into it, so
@@ -19,6 +21,8 @@ export interface NarrowContext {
   readonly readOnly: boolean
   readonly minIsolation: Isolation
   readonly minNetwork: NetworkLevel
+  /** The network that holds without the project's file, lists of domains left aside. */
+  readonly network: NetworkLevel
   /** Most memory a project may give itself, in MiB. */
   readonly memoryMiB: number
   /** Most cores a project may give itself; undefined = all. */
@@ -79,8 +83,12 @@ export const WIDENING_RULES: readonly WideningRule[] = [
   {
     key: 'security.domains.allow',
     why: 'adds hosts (see above)',
-    widens: (value, context, file) =>
-      isFilled(value) && (context.domainsListed || context.minNetwork !== 'public' || file.security?.domains?.allowlist_only !== true),
+    each: true,
+    widens: (rule, context, file) =>
+      context.domainsListed ||
+      context.network !== 'public' ||
+      file.security?.domains?.allowlist_only !== true ||
+      !isWithinPublic(String(rule)),
   },
   {
     key: 'security.domains.allowlist_only',
@@ -127,11 +135,12 @@ export const WIDENING_RULES: readonly WideningRule[] = [
     key: 'ports',
     why: 'listens beyond this machine',
     each: true,
-    widens: (value, _context, _file, name) => !(isLoopbackPort(name) && isLoopbackPort(String(value))),
+    widens: (value, _context, _file, name) => !isLoopbackPort(`${name}:${String(value)}`),
   },
   { key: 'network.vsock_cid', why: 'claims an address of the whole machine', widens: always },
   { key: 'secrets', why: 'uses your secrets', widens: isFilled },
   { key: 'secret_files', why: 'uses your secrets', widens: isFilled },
+  { key: 'llm.hosts', why: 'opens the TLS of further hosts', widens: isFilled },
   { key: 'llm_keys', why: 'uses your keys', widens: isFilled },
   { key: 'proxy.hooks', why: 'sends traffic records elsewhere', widens: isFilled },
   { key: 'schedule', why: 'starts work by itself', widens: isFilled },
@@ -219,10 +228,8 @@ function isFile(seccomp: unknown): boolean {
   return !BUILT_IN_SECCOMP.includes(String(seccomp))
 }
 
-/**
- * `sandbox`, `host:sandbox`, `address:host:sandbox`, each with `/tcp` or `/udp` at will; without an address a port
- * listens on loopback. What cannot be read is taken to listen everywhere.
- */
-function isLoopbackPort(spec: string): boolean {
-  return /^(?:(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):(?:\d{0,5}:)?|\d{1,5}:)?\d{1,5}(?:\/(?:tcp|udp))?$/.test(spec)
+/** What cannot be read is taken to listen everywhere. */
+function isLoopbackPort(text: string): boolean {
+  const port = parsePublishedPort(text)
+  return !('problem' in port) && isLoopback(port)
 }

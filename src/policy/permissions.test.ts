@@ -20,9 +20,9 @@ const config = (security: SecurityOverrides = {}, part: Partial<ResolvedConfig> 
   resolvedConfig({ security, ...part })
 
 /** What `action` failed with; fails the test when it did not. */
-function failure(action: () => unknown): { code: string; text: string } {
+async function failure(action: () => Promise<unknown>): Promise<{ code: string; text: string }> {
   try {
-    action()
+    await action()
   } catch (error) {
     if (isAppError(error)) return { code: error.code, text: error.message }
     throw error
@@ -31,11 +31,12 @@ function failure(action: () => unknown): { code: string; text: string } {
 }
 
 describe('profiles', () => {
-  test('moderate is what a run gets when nobody says anything', () => {
-    const { permissions, impliedNetwork, sources } = resolvePermissions(request(), config(), machine)
+  test('moderate is what a run gets when nobody says anything', async () => {
+    const { permissions, sources } = await resolvePermissions(request(), config(), machine)
     expect(permissions).toEqual({
       profile: 'moderate',
-      network: 'none',
+      network: 'public',
+      networkRules: { allow: ['public'], block: [] },
       workspace: 'copy',
       mountHome: false,
       passEnv: false,
@@ -47,16 +48,17 @@ describe('profiles', () => {
       tmpBytes: 2 * GIB,
       tmpExec: true,
     })
-    expect(impliedNetwork).toBe('public')
+    expect(sources.network).toBe('profile moderate')
     expect(sources.profile).toBe('default')
     expect(sources.memoryBytes).toBe('profile moderate')
   })
 
-  test('restrictive shows nothing and allows little', () => {
-    const { permissions, impliedNetwork } = resolvePermissions(request({ profile: 'restrictive' }), config(), machine)
+  test('restrictive shows nothing and allows little', async () => {
+    const { permissions } = await resolvePermissions(request({ profile: 'restrictive' }), config(), machine)
     expect(permissions).toEqual({
       profile: 'restrictive',
       network: 'none',
+      networkRules: { allow: [], block: [] },
       workspace: 'none',
       mountHome: false,
       passEnv: false,
@@ -68,32 +70,31 @@ describe('profiles', () => {
       tmpBytes: 64 * MIB,
       tmpExec: false,
     })
-    expect(impliedNetwork).toBe('none')
   })
 
-  test('permissive works on the real files with home and environment', () => {
-    const { permissions } = resolvePermissions(request({ profile: 'permissive' }), config(), machine)
-    expect(permissions).toMatchObject({ workspace: 'mount', mountHome: true, passEnv: true, seccomp: 'default', network: 'none' })
+  test('permissive works on the real files with home and environment', async () => {
+    const { permissions } = await resolvePermissions(request({ profile: 'permissive' }), config(), machine)
+    expect(permissions).toMatchObject({ workspace: 'mount', mountHome: true, passEnv: true, seccomp: 'default', network: 'public' })
   })
 
-  test('half of a small machine stays with the user', () => {
+  test('half of a small machine stays with the user', async () => {
     expect(sharedKernelLimits('moderate', 2 * GIB).memoryBytes).toBe(GIB)
     expect(sharedKernelLimits('restrictive', 300 * MIB).memoryBytes).toBe(150 * MIB)
   })
 
-  test('/tmp is half of the memory the sandbox really has', () => {
-    expect(resolvePermissions(request({ memoryBytes: 128 * MIB }), config(), machine).permissions.tmpBytes).toBe(64 * MIB)
-    expect(resolvePermissions(request({ memoryBytes: 20 * GIB }), config(), machine).permissions.tmpBytes).toBe(2 * GIB)
-    expect(resolvePermissions(request({ profile: 'restrictive', memoryBytes: 32 * MIB }), config(), machine).permissions.tmpBytes).toBe(
-      16 * MIB,
-    )
+  test('/tmp is half of the memory the sandbox really has', async () => {
+    expect((await resolvePermissions(request({ memoryBytes: 128 * MIB }), config(), machine)).permissions.tmpBytes).toBe(64 * MIB)
+    expect((await resolvePermissions(request({ memoryBytes: 20 * GIB }), config(), machine)).permissions.tmpBytes).toBe(2 * GIB)
+    expect(
+      (await resolvePermissions(request({ profile: 'restrictive', memoryBytes: 32 * MIB }), config(), machine)).permissions.tmpBytes,
+    ).toBe(16 * MIB)
   })
 
-  test('a virtual machine keeps the fixed default of 512 MiB', () => {
+  test('a virtual machine keeps the fixed default of 512 MiB', async () => {
     expect(RESERVED_LIMITS.moderate.memoryBytes).toBe(512 * MIB)
   })
 
-  test('a stricter profile never allows what a wider one does not', () => {
+  test('a stricter profile never allows what a wider one does not', async () => {
     const rank = { network: ['none', 'listed', 'public'], workspace: ['none', 'copy', 'mount'] }
     const [wide, middle, narrow] = PROFILE_NAMES.map((name) => PROFILES[name])
     for (const [wider, narrower] of [[wide!, middle!] as const, [middle!, narrow!] as const]) {
@@ -106,8 +107,12 @@ describe('profiles', () => {
 })
 
 describe('precedence', () => {
-  test('a compatibility mode wins over the profile of the config', () => {
-    const { permissions, sources } = resolvePermissions(request(), config({ profile: 'permissive', compatibilityMode: 'codex' }), machine)
+  test('a compatibility mode wins over the profile of the config', async () => {
+    const { permissions, sources } = await resolvePermissions(
+      request(),
+      config({ profile: 'permissive', compatibilityMode: 'codex' }),
+      machine,
+    )
     expect(permissions).toMatchObject({
       profile: 'restrictive',
       workspace: 'mount',
@@ -122,15 +127,15 @@ describe('precedence', () => {
     })
   })
 
-  test('an override of the config wins over the compatibility mode and the profile', () => {
+  test('an override of the config wins over the compatibility mode and the profile', async () => {
     const overrides = { compatibilityMode: 'claude', seccomp: 'restrictive', mountHome: true, passEnv: true, readOnly: true } as const
-    const { permissions, sources } = resolvePermissions(request(), config(overrides), machine)
+    const { permissions, sources } = await resolvePermissions(request(), config(overrides), machine)
     expect(permissions).toMatchObject({ seccomp: 'restrictive', mountHome: true, passEnv: true, readOnlyRoot: true, workspace: 'mount' })
     expect(sources).toMatchObject({ seccomp: 'config security.seccomp', mountHome: 'config security.mount_home' })
   })
 
-  test('a flag wins over the config', () => {
-    const { permissions, sources } = resolvePermissions(
+  test('a flag wins over the config', async () => {
+    const { permissions, sources } = await resolvePermissions(
       request({ workspace: 'none', memoryBytes: GIB, cpus: 1.5 }),
       config({ mountCwd: true }, { memoryMiB: 64, vcpus: 2 }),
       machine,
@@ -139,35 +144,35 @@ describe('precedence', () => {
     expect(sources).toMatchObject({ workspace: 'flag --workspace', memoryBytes: 'flag --memory', cpus: 'flag --cpus' })
   })
 
-  test('the workspace flag is honoured even where the profile shows nothing', () => {
-    expect(resolvePermissions(request({ profile: 'restrictive', workspace: 'mount' }), config(), machine).permissions.workspace).toBe(
-      'mount',
-    )
+  test('the workspace flag is honoured even where the profile shows nothing', async () => {
+    expect(
+      (await resolvePermissions(request({ profile: 'restrictive', workspace: 'mount' }), config(), machine)).permissions.workspace,
+    ).toBe('mount')
   })
 
-  test('a profile named by flag sets the compatibility mode aside', () => {
-    const { permissions } = resolvePermissions(request({ profile: 'restrictive' }), config({ compatibilityMode: 'claude' }), machine)
+  test('a profile named by flag sets the compatibility mode aside', async () => {
+    const { permissions } = await resolvePermissions(request({ profile: 'restrictive' }), config({ compatibilityMode: 'claude' }), machine)
     expect(permissions).toMatchObject({ profile: 'restrictive', workspace: 'none', seccomp: 'restrictive' })
   })
 
-  test('under a profile named by flag the config cannot widen anything', () => {
+  test('under a profile named by flag the config cannot widen anything', async () => {
     const wide = config(
       { mountHome: true, passEnv: true, readOnly: false, mountCwd: true, network: true, seccomp: 'default' },
       { memoryMiB: 4096, vcpus: 4 },
     )
-    const plain = resolvePermissions(request({ profile: 'restrictive' }), config(), machine)
-    expect(resolvePermissions(request({ profile: 'restrictive' }), wide, machine)).toEqual(plain)
+    const plain = await resolvePermissions(request({ profile: 'restrictive' }), config(), machine)
+    expect(await resolvePermissions(request({ profile: 'restrictive' }), wide, machine)).toEqual(plain)
   })
 
-  test('under a profile named by flag the config still narrows', () => {
+  test('under a profile named by flag the config still narrows', async () => {
     const narrow = config(
       { mountHome: false, passEnv: false, readOnly: true, mountCwd: false, network: false, seccomp: 'moderate' },
       { memoryMiB: 64, vcpus: 1 },
     )
-    const { permissions, impliedNetwork } = resolvePermissions(request({ profile: 'permissive' }), narrow, machine)
-    expect(impliedNetwork).toBe('none')
+    const { permissions } = await resolvePermissions(request({ profile: 'permissive' }), narrow, machine)
     expect(permissions).toMatchObject({
       profile: 'permissive',
+      network: 'none',
       mountHome: false,
       passEnv: false,
       readOnlyRoot: true,
@@ -178,146 +183,109 @@ describe('precedence', () => {
     })
   })
 
-  test('mount_cwd = false takes the real files away and leaves a private copy alone', () => {
-    expect(resolvePermissions(request(), config({ profile: 'permissive', mountCwd: false }), machine).permissions.workspace).toBe('copy')
-    expect(resolvePermissions(request(), config({ mountCwd: false }), machine).permissions.workspace).toBe('copy')
-  })
-
-  test('a seccomp file counts as wider than every built-in profile', () => {
-    const file = config({ seccomp: '/etc/my-seccomp.json' })
-    expect(resolvePermissions(request(), file, machine).permissions.seccomp).toBe('/etc/my-seccomp.json')
-    expect(resolvePermissions(request({ profile: 'permissive' }), file, machine).permissions.seccomp).toBe('default')
-  })
-})
-
-describe('network', () => {
-  test('the flag that turns it off always wins', () => {
-    const { impliedNetwork, sources } = resolvePermissions(request({ network: false }), config({ network: true }), machine)
-    expect(impliedNetwork).toBe('none')
-    expect(sources.network).toBe('flag --no-network')
-  })
-
-  test('asking for it by name is refused until it exists', () => {
-    const refused = failure(() => resolvePermissions(request({ network: true }), config(), machine))
-    expect(refused.code).toBe('not_available_yet')
-    expect(refused.text).toContain('--network')
-  })
-
-  test('asking for more than min_network is a matter of policy', () => {
-    for (const minNetwork of ['none', 'listed'] as const) {
-      const refused = failure(() => resolvePermissions(request({ network: true }), config({}, { minNetwork }), machine))
-      expect(refused.code).toBe('policy_denied')
-      expect(refused.text).toContain(`min_network = "${minNetwork}"`)
-    }
-  })
-
-  test('min_network reduces what a profile or the config implies', () => {
-    for (const minNetwork of ['none', 'listed'] as const) {
-      const result = resolvePermissions(request(), config({ network: true }, { minNetwork }), machine)
-      expect(result.impliedNetwork).toBe(minNetwork)
-      expect(result.sources.network).toBe('config security.min_network')
-    }
-    expect(resolvePermissions(request({ profile: 'restrictive' }), config({}, { minNetwork: 'listed' }), machine).impliedNetwork).toBe(
-      'none',
+  test('mount_cwd = false takes the real files away and leaves a private copy alone', async () => {
+    expect((await resolvePermissions(request(), config({ profile: 'permissive', mountCwd: false }), machine)).permissions.workspace).toBe(
+      'copy',
     )
+    expect((await resolvePermissions(request(), config({ mountCwd: false }), machine)).permissions.workspace).toBe('copy')
   })
 
-  test('the config may imply a network, but no run has one before the gateway exists', () => {
-    const result = resolvePermissions(request(), config({ profile: 'restrictive', network: true }), machine)
-    expect(result.impliedNetwork).toBe('public')
-    expect(result.permissions.network).toBe('none')
+  test('a seccomp file counts as wider than every built-in profile', async () => {
+    const file = config({ seccomp: '/etc/my-seccomp.json' })
+    expect((await resolvePermissions(request(), file, machine)).permissions.seccomp).toBe('/etc/my-seccomp.json')
+    expect((await resolvePermissions(request({ profile: 'permissive' }), file, machine)).permissions.seccomp).toBe('default')
   })
 })
 
 describe('bounds', () => {
-  test.each([10 * 1024 * GIB, machine.totalMemoryBytes + 1])('%d bytes of memory are refused with the bounds', (memoryBytes) => {
-    const refused = failure(() => resolvePermissions(request({ memoryBytes }), config(), machine))
+  test.each([10 * 1024 * GIB, machine.totalMemoryBytes + 1])('%d bytes of memory are refused with the bounds', async (memoryBytes) => {
+    const refused = await failure(() => resolvePermissions(request({ memoryBytes }), config(), machine))
     expect(refused.code).toBe('invalid_argument')
     expect(refused.text).toContain('--memory')
     expect(refused.text).toContain('6 MiB to 24 GiB')
   })
 
-  test('a size of 10 TB is named in the refusal', () => {
-    expect(failure(() => resolvePermissions(request({ memoryBytes: 10 * 1024 * GIB }), config(), machine)).text).toContain('10 TiB')
+  test('a size of 10 TB is named in the refusal', async () => {
+    expect((await failure(() => resolvePermissions(request({ memoryBytes: 10 * 1024 * GIB }), config(), machine))).text).toContain('10 TiB')
   })
 
-  test.each([0, -1, 1.5, Number.NaN, MIN_MEMORY_BYTES - 1])('%d bytes of memory are refused', (memoryBytes) => {
-    expect(failure(() => resolvePermissions(request({ memoryBytes }), config(), machine)).code).toBe('invalid_argument')
+  test.each([0, -1, 1.5, Number.NaN, MIN_MEMORY_BYTES - 1])('%d bytes of memory are refused', async (memoryBytes) => {
+    expect((await failure(() => resolvePermissions(request({ memoryBytes }), config(), machine))).code).toBe('invalid_argument')
   })
 
-  test('both ends of the memory range are allowed', () => {
+  test('both ends of the memory range are allowed', async () => {
     for (const memoryBytes of [MIN_MEMORY_BYTES, machine.totalMemoryBytes]) {
-      expect(resolvePermissions(request({ memoryBytes }), config(), machine).permissions.memoryBytes).toBe(memoryBytes)
+      expect((await resolvePermissions(request({ memoryBytes }), config(), machine)).permissions.memoryBytes).toBe(memoryBytes)
     }
   })
 
-  test('too much memory in a file names the key, and a flag gets round it', () => {
-    const refused = failure(() => resolvePermissions(request(), config({}, { memoryMiB: 99_999_999 }), machine))
+  test('too much memory in a file names the key, and a flag gets round it', async () => {
+    const refused = await failure(() => resolvePermissions(request(), config({}, { memoryMiB: 99_999_999 }), machine))
     expect(refused.code).toBe('config_invalid')
     expect(refused.text).toContain('resources.memory_mb')
-    expect(resolvePermissions(request({ memoryBytes: GIB }), config({}, { memoryMiB: 99_999_999 }), machine).permissions.memoryBytes).toBe(
-      GIB,
-    )
+    expect(
+      (await resolvePermissions(request({ memoryBytes: GIB }), config({}, { memoryMiB: 99_999_999 }), machine)).permissions.memoryBytes,
+    ).toBe(GIB)
   })
 
-  test.each([0, -1, 4.1, Number.NaN, Number.POSITIVE_INFINITY])('%d cores are refused', (cpus) => {
-    const refused = failure(() => resolvePermissions(request({ cpus }), config(), machine))
+  test.each([0, -1, 4.1, Number.NaN, Number.POSITIVE_INFINITY])('%d cores are refused', async (cpus) => {
+    const refused = await failure(() => resolvePermissions(request({ cpus }), config(), machine))
     expect(refused.code).toBe('invalid_argument')
     expect(refused.text).toContain('--cpus')
   })
 
-  test('fractions of a core and all cores are allowed', () => {
-    for (const cpus of [0.1, 4]) expect(resolvePermissions(request({ cpus }), config(), machine).permissions.cpus).toBe(cpus)
+  test('fractions of a core and all cores are allowed', async () => {
+    for (const cpus of [0.1, 4]) expect((await resolvePermissions(request({ cpus }), config(), machine)).permissions.cpus).toBe(cpus)
   })
 
-  test('a file that asks for more cores than there are gets all of them', () => {
-    const result = resolvePermissions(request(), config({ profile: 'restrictive' }, { vcpus: 64 }), machine)
+  test('a file that asks for more cores than there are gets all of them', async () => {
+    const result = await resolvePermissions(request(), config({ profile: 'restrictive' }, { vcpus: 64 }), machine)
     expect(result.permissions.cpus).toBe(4)
-    expect(failure(() => resolvePermissions(request(), config({}, { vcpus: 0 }), machine)).code).toBe('config_invalid')
+    expect((await failure(() => resolvePermissions(request(), config({}, { vcpus: 0 }), machine))).code).toBe('config_invalid')
   })
 })
 
 describe('compatibility modes', () => {
-  test('native is moderate with all network and nothing else', () => {
-    const native = resolvePermissions(request(), config({ compatibilityMode: 'native' }), machine)
-    expect(native.impliedNetwork).toBe('public')
-    expect(native.permissions).toEqual(resolvePermissions(request(), config(), machine).permissions)
+  test('native is moderate with all network and nothing else', async () => {
+    const native = await resolvePermissions(request(), config({ compatibilityMode: 'native' }), machine)
+    expect(native.permissions.network).toBe('public')
+    expect(native.permissions).toEqual((await resolvePermissions(request(), config(), machine)).permissions)
   })
 
-  test('every agent works on the real project with its own filter and its own service', () => {
+  test('every agent works on the real project with its own filter and its own service', async () => {
     for (const mode of ['claude', 'codex', 'gemini'] as const) {
-      const result = resolvePermissions(request(), config({ compatibilityMode: mode }), machine)
+      const result = await resolvePermissions(request(), config({ compatibilityMode: mode }), machine)
       expect(result.permissions).toMatchObject({ workspace: 'mount', seccomp: 'ai-agent', mountHome: false, passEnv: false })
-      expect(result.impliedNetwork).toBe('public')
+      expect(result.permissions.network).toBe('listed')
       expect(COMPATIBILITY[mode].domains.always).not.toBeEmpty()
       expect(COMPATIBILITY[mode].domains.block).toContain('169.254.169.254')
       expect(COMPATIBILITY[mode].keyVariables).toHaveLength(1)
     }
   })
 
-  test('no mode allows what it blocks', () => {
+  test('no mode allows what it blocks', async () => {
     for (const mode of COMPATIBILITY_MODES) {
       const allowed = allowedDomains(mode)
       for (const domain of COMPATIBILITY[mode].domains.block) expect(allowed).not.toContain(domain)
     }
   })
 
-  test('the hosts of package tools are wildcards and come from the one list', () => {
+  test('the hosts of package tools are wildcards and come from the one list', async () => {
     for (const name of ECOSYSTEM_NAMES) {
       for (const domain of ecosystemDomains([name])) expect(domain).toMatch(/^\*\.[a-z0-9-]+(\.[a-z0-9-]+)+$/)
     }
     expect(ecosystemDomains(['python', 'python'])).toEqual(ecosystemDomains(['python']))
-    expect(allowedDomains('codex')).toEqual(['api.openai.com', 'cdn.openai.com', ...ecosystemDomains(['python', 'node'])])
+    expect(allowedDomains('codex')).toEqual(['api.openai.com', 'cdn.openai.com', 'preset:python', 'preset:node'])
   })
 })
 
 describe('checkIsolation', () => {
-  test('accepts the asked isolation and anything stronger', () => {
+  test('accepts the asked isolation and anything stronger', async () => {
     expect(checkIsolation({ name: 'x', isolation: 'container' }, 'container')).toBeUndefined()
     expect(checkIsolation({ name: 'x', isolation: 'vm' }, 'process')).toBeUndefined()
   })
 
-  test('names the backend, what it is and what was asked for', () => {
+  test('names the backend, what it is and what was asked for', async () => {
     const error = checkIsolation({ name: 'x', isolation: 'container' }, 'kernel')
     expect(error?.code).toBe('isolation_too_weak')
     expect(error?.message).toContain('"x" isolates as "container", but min_isolation = "kernel"')

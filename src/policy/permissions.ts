@@ -1,10 +1,11 @@
-import type { NetworkLevel, ProfileName, ResolvedConfig, WorkspaceMode } from '../contract/config.ts'
-import { NETWORK_LEVELS, WORKSPACE_MODES } from '../contract/config.ts'
+import type { CompatibilityMode, NetworkLevel, ProfileName, ResolvedConfig, WorkspaceMode } from '../contract/config.ts'
+import { WORKSPACE_MODES } from '../contract/config.ts'
 import { AppError } from '../contract/errors.ts'
 import type { Permissions } from '../contract/permissions.ts'
 import { MIN_MEMORY_BYTES, type RunRequest } from '../contract/run.ts'
 import { formatByteSize } from '../lib/byte-size.ts'
 import { COMPATIBILITY } from './compatibility.ts'
+import { resolveNetwork } from './permissions-network.ts'
 import { DEFAULT_PROFILE, PROFILES, sharedKernelLimits, sharedKernelTmp } from './profiles.ts'
 
 /** What the machine has; passed in so that decisions can be tested. */
@@ -15,8 +16,6 @@ export interface Machine {
 
 export interface ResolvedPermissions {
   readonly permissions: Permissions
-  /** The network that profile, mode and config imply. Wider than `permissions.network` while there is no egress gateway. */
-  readonly impliedNetwork: NetworkLevel
   /** For each permission a short phrase that says who decided: `flag --memory`, `profile moderate`. */
   readonly sources: Readonly<Record<keyof Permissions, string>>
 }
@@ -32,15 +31,15 @@ interface Decided<T> {
  * profile. A profile named by flag is the user's last word for this run: it sets the compatibility mode aside, and the
  * config may then only narrow it.
  *
- * Errors: `invalid_argument` (memory or cpus out of bounds), `config_invalid` (the same, from a file), `policy_denied`
- * (more network than `min_network`), `not_available_yet` (network asked for by name).
+ * Errors: `invalid_argument` (memory or cpus out of bounds, a network rule), `config_invalid` (the same, from a file),
+ * `policy_denied` (more network than `min_network`).
  */
-export function resolvePermissions(request: RunRequest, config: ResolvedConfig, machine: Machine): ResolvedPermissions {
-  const decided = decide(request, config, machine)
+export async function resolvePermissions(request: RunRequest, config: ResolvedConfig, machine: Machine): Promise<ResolvedPermissions> {
+  const decided = await decide(request, config, machine)
   const permissions: Permissions = {
     profile: decided.profile.value,
-    // No route out exists before the egress gateway does, whatever is implied.
-    network: 'none',
+    network: decided.network.value,
+    networkRules: decided.networkRules.value,
     workspace: decided.workspace.value,
     mountHome: decided.mountHome.value,
     passEnv: decided.passEnv.value,
@@ -55,13 +54,14 @@ export function resolvePermissions(request: RunRequest, config: ResolvedConfig, 
   const entries = Object.entries(decided).map(([key, { source }]) => [key, source])
   // The record has exactly the keys of `decided`, which its type makes those of Permissions.
   const sources = Object.fromEntries(entries) as Record<keyof Permissions, string>
-  return { permissions, impliedNetwork: decided.network.value, sources }
+  return { permissions, sources }
 }
 
 type DecidedPermissions = { readonly [K in keyof Permissions]: Decided<Permissions[K]> }
 
-function decide(request: RunRequest, config: ResolvedConfig, machine: Machine): DecidedPermissions {
+async function decide(request: RunRequest, config: ResolvedConfig, machine: Machine): Promise<DecidedPermissions> {
   const base = baseOf(request, config)
+  const network = await resolveNetwork({ implied: base.network, fixed: base.fixed, mode: base.mode }, request, config)
   const profile = base.profile.value
   const source = `profile ${profile}`
   const memoryBytes = resolveMemory(base, request, config, machine)
@@ -69,7 +69,8 @@ function decide(request: RunRequest, config: ResolvedConfig, machine: Machine): 
   return {
     ...resolveAccess(base, request, config),
     profile: base.profile,
-    network: resolveNetwork(base, request, config),
+    network: { value: network.level, source: network.source },
+    networkRules: { value: network.rules, source: network.source },
     memoryBytes,
     cpus: resolveCpus(base, request, config, machine),
     pids: { value: sharedKernelLimits(profile, machine.totalMemoryBytes).pids, source },
@@ -83,6 +84,7 @@ interface Base {
   readonly profile: Decided<ProfileName>
   /** True when a flag named the profile, so that the config may only narrow. */
   readonly fixed: boolean
+  readonly mode: CompatibilityMode | undefined
   readonly network: Decided<NetworkLevel>
   readonly workspace: Decided<WorkspaceMode>
   readonly seccomp: Decided<string>
@@ -99,6 +101,7 @@ function baseOf(request: RunRequest, config: ResolvedConfig): Base {
   return {
     profile,
     fixed: request.profile !== undefined,
+    mode,
     network: over({ value: values.network, source: fromProfile }, needs?.network, fromMode),
     workspace: over({ value: values.workspace, source: fromProfile }, needs?.workspace, fromMode),
     seccomp: over({ value: values.seccomp, source: fromProfile }, needs?.seccomp, fromMode),
@@ -166,21 +169,6 @@ function seccompRank(name: string): number {
   const order = ['restrictive', 'ai-agent', 'moderate', 'default']
   const index = order.indexOf(name)
   return index === -1 ? order.length : index
-}
-
-function resolveNetwork(base: Base, request: RunRequest, config: ResolvedConfig): Decided<NetworkLevel> {
-  if (request.network === false) return { value: 'none', source: 'flag --no-network' }
-  const rank = (level: NetworkLevel): number => NETWORK_LEVELS.indexOf(level)
-  const widest = config.minNetwork
-  if (request.network === true) {
-    if (rank(widest) < rank('public')) {
-      throw new AppError('policy_denied', `--network asks for "public", but min_network = "${widest}" is the widest network allowed here`)
-    }
-    throw new AppError('not_available_yet', '--network: a sandbox has no network before the egress gateway arrives')
-  }
-  const asked = config.security.network === undefined ? undefined : config.security.network ? ('public' as const) : ('none' as const)
-  const implied = overNarrowing(base.network, asked, 'config security.network', base.fixed, rank)
-  return rank(implied.value) > rank(widest) ? { value: widest, source: 'config security.min_network' } : implied
 }
 
 function resolveMemory(base: Base, request: RunRequest, config: ResolvedConfig, machine: Machine): Decided<number> {

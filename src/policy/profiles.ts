@@ -10,7 +10,7 @@ export const DEFAULT_PROFILE: ProfileName = 'moderate'
 export interface Profile {
   /** One line for help and for the reference page. */
   readonly summary: string
-  /** The network the profile implies; a host reachable only while the egress gateway polices it. */
+  /** The network the profile implies: `public` is expanded to the written rule of that name. */
   readonly network: NetworkLevel
   readonly workspace: WorkspaceMode
   readonly mountHome: boolean

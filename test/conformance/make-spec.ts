@@ -8,6 +8,7 @@ const MIB = 1024 ** 2
 export const PERMISSIONS: Permissions = {
   profile: 'moderate',
   network: 'none',
+  networkRules: { allow: [], block: [] },
   workspace: 'none',
   mountHome: false,
   passEnv: false,

@@ -1,4 +1,5 @@
-import { AppError, isAppError } from '../../contract/errors.ts'
+import { isAppError } from '../../contract/errors.ts'
+import { formatPublishedPort } from '../../contract/published-port.ts'
 import type { RunRequest } from '../../contract/run.ts'
 import type { SandboxOperations } from '../../contract/sandbox-operations.ts'
 import type { CreateRequest, SandboxInfo } from '../../contract/sandboxes.ts'
@@ -19,7 +20,21 @@ import { defined, terminalEnvironment, variableTexts } from './values.ts'
 const DEFAULT_TTL = '1h'
 const MIB = 1024 ** 2
 /** Flags that say how a sandbox is made, and mean nothing for one that is there. */
-const MAKING = ['config', 'profile', 'no-network', 'backend', 'memory', 'cpus', 'image', 'workspace', 'ttl'] as const
+const MAKING = [
+  'config',
+  'profile',
+  'no-network',
+  'network',
+  'allow',
+  'block',
+  'publish',
+  'backend',
+  'memory',
+  'cpus',
+  'image',
+  'workspace',
+  'ttl',
+] as const
 
 /** `run --keep` and `run --branch`: makes a sandbox that stays, or finds it, and runs the command in it. */
 export async function runKept(args: ParsedArguments, parsed: ParsedRun, context: CliContext): Promise<number> {
@@ -27,6 +42,9 @@ export async function runKept(args: ParsedArguments, parsed: ParsedRun, context:
   if (!args.has('keep') && !args.has('branch')) throw usageError(RUN_SPEC, '--ttl is about a sandbox that stays; add --keep.')
   if (request.workspace === 'mount') {
     throw usageError(RUN_SPEC, '--workspace mount is not for a sandbox that stays: it never shares the live files; use copy or none.')
+  }
+  for (const flag of ['network-log', 'verbose']) {
+    if (args.has(flag)) throw usageError(RUN_SPEC, `--${flag} is not for a sandbox that stays; leave it or --keep out.`)
   }
   const ttl = checkedTtl(RUN_SPEC, '--ttl', args.value('ttl')) ?? DEFAULT_TTL
   const name = args.has('branch') ? branchName(context.cwd) : `run-${crypto.randomUUID().slice(0, 8)}`
@@ -90,14 +108,13 @@ async function make(
     ...defined('memory_mb', request.memoryBytes === undefined ? undefined : Math.ceil(request.memoryBytes / MIB)),
     ...defined('config_path', request.configPath),
     ...defined('workspace', request.workspace === 'mount' ? undefined : request.workspace),
+    ...defined('network', request.network),
+    ...defined('allow', request.allow),
+    ...defined('block', request.block),
+    ...defined('ports', request.publish?.map(formatPublishedPort)),
     ...defined('caller_path', request.callerEnv['PATH']),
   }
-  const info = await sandboxes.create(wanted, { caller: CALLER }, uncanceled())
-  if (request.network !== false || info.network === 'none') return info
-  await sandboxes.remove(name, uncanceled())
-  throw new AppError('not_available_yet', '--no-network cannot be given with --keep when the configuration grants network.', {
-    fix: 'Use `--profile restrictive`, or leave --keep out.',
-  })
+  return sandboxes.create(wanted, { caller: CALLER }, uncanceled())
 }
 
 function tellUnused(args: ParsedArguments, name: string, notice: (text: string) => void): void {

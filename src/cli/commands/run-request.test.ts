@@ -34,7 +34,24 @@ describe('a command line becomes a request', () => {
     [['--config=/etc/a.toml', 'x'], { ...base, configPath: '/etc/a.toml' }],
     [['--profile=restrictive', 'x'], { ...base, profile: 'restrictive' }],
     [['-ppermissive', 'x'], { ...base, profile: 'permissive' }],
-    [['--no-network', 'x'], { ...base, network: false }],
+    [['--no-network', 'x'], { ...base, network: 'none' }],
+    [['--network', 'learn', 'x'], { ...base, network: 'learn' }],
+    [['--network=none', '--no-network', 'x'], { ...base, network: 'none' }],
+    [
+      ['--allow', 'a.example', '--allow=preset:node', '--block', 'b.example', 'x'],
+      { ...base, allow: ['a.example', 'preset:node'], block: ['b.example'] },
+    ],
+    [['--network-log', 'net.jsonl', 'x'], { ...base, networkLogPath: '/home/user/project/net.jsonl' }],
+    [
+      ['-P', '8080:80', '--publish=0.0.0.0::53/udp', 'x'],
+      {
+        ...base,
+        publish: [
+          { hostAddress: '127.0.0.1', hostPort: 8080, sandboxPort: 80, protocol: 'tcp' },
+          { hostAddress: '0.0.0.0', hostPort: 0, sandboxPort: 53, protocol: 'udp' },
+        ],
+      },
+    ],
     [['-B', 'any', 'x'], { ...base, backend: 'any' }],
     [['-e', 'A=b', '--env=C=d=e', '-eE=', 'x'], { ...base, env: { A: 'b', C: 'd=e', E: '' } }],
     [['-w', '/tmp', 'x'], { ...base, workdir: '/tmp' }],
@@ -49,8 +66,9 @@ describe('a command line becomes a request', () => {
   ]
   for (const [argv, request] of table) test(argv.join(' '), () => expect(parse(argv).request).toEqual(request))
 
-  test('-q and --json are options of the door, not of the request', () => {
-    expect(parse(['-q', '--json', 'x'])).toMatchObject({ request: base, options: { json: true, quiet: true } })
+  test('-q, -v and --json are options of the door, not of the request', () => {
+    expect(parse(['-q', '--json', 'x'])).toMatchObject({ request: base, options: { json: true, quiet: true, verbose: false } })
+    expect(parse(['-v', 'x'])).toMatchObject({ request: base, options: { verbose: true } })
   })
 })
 
@@ -75,6 +93,14 @@ describe('bad input is refused with the flag, the value and the accepted form', 
       /^usage: unknown value "moderat" for -p \(accepted: permissive, moderate, restrictive\); did you mean moderate\?/,
     ],
     [['--workspace', 'cpy', 'x'], /^usage: unknown value "cpy" .*did you mean copy\?/],
+    [['--network', 'publc', 'x'], /^usage: unknown value "publc" .*did you mean public\?/],
+    [['--network', 'public', '--no-network', 'x'], /^usage: --network public and --no-network contradict each other/],
+    [['--allow', '', 'x'], /^usage: --allow needs a value/],
+    [['--allow', 'a\0', 'x'], /^usage: --allow holds a NUL/],
+    [['-P', 'http', 'x'], /^usage: --publish "http": that is no port to publish; write HOST:SANDBOX/],
+    [['-P', '80', '-P', '70000:80', 'x'], /^usage: --publish "70000:80": ports go from 1 to 65535/],
+    [['-P', '8080:80', '-P', '8080:81', 'x'], /^usage: --publish gives 127\.0\.0\.1:8080 \(tcp\) twice/],
+    [['--network-log', '', 'x'], /^usage: --network-log needs a value/],
     [['-e', '=v', 'x'], /^usage: --env "=v" has no usable name/],
     [['-e', 'A B=v', 'x'], /^usage: --env "A B=v" has no usable name/],
     [['-e', 'A=v\0', 'x'], /^usage: --env "A" holds a NUL/],
@@ -95,10 +121,10 @@ describe('bad input is refused with the flag, the value and the accepted form', 
     expect(failure([flag, 'bash'])).toMatch(/^usage: -[-a-z]+: leave it out: on a terminal the command gets one by itself, and -i is short/)
   })
 
-  test('--rm and -v are answered with what to do instead', () => {
+  test("--rm and docker's -v are answered with what to do instead", () => {
     expect(failure(['--rm', 'bash'])).toBe('usage: --rm: leave it out: a sandbox is removed when its command ends, unless --keep is given.')
-    expect(failure(['-v', '/a:/b', 'bash'])).toBe('not_available_yet: -v (--volume) is not available yet.')
-    expect(failure(['-v/a:/b', 'bash'])).toBe('not_available_yet: -v (--volume) is not available yet.')
+    expect(failure(['-v', '/a:/b', 'bash'])).toMatch(/^usage: -v is --verbose, and "\/a:\/b" is no command/)
+    expect(failure(['-v', './a:/b', 'bash'])).toMatch(/^usage: -v is --verbose/)
   })
 
   test('the command keeps flags of these names, and -i takes its value as ever', () => {

@@ -1,5 +1,6 @@
 import { PROFILE_NAMES, WORKSPACE_MODES } from '../../contract/config.ts'
 import type { CommandSpec } from '../command.ts'
+import { NETWORK_FLAGS, PUBLISH_SUMMARY } from './network-flags.ts'
 
 export const RUN_SPEC: CommandSpec = {
   name: 'run',
@@ -18,7 +19,13 @@ export const RUN_SPEC: CommandSpec = {
       value: { label: 'PROFILE', choices: PROFILE_NAMES, complete: 'profile' },
       summary: `How much the command may do: ${PROFILE_NAMES.join(', ')} (default moderate)`,
     },
-    { name: 'no-network', summary: 'No network, whatever the profile says' },
+    ...NETWORK_FLAGS,
+    {
+      name: 'network-log',
+      value: { label: 'FILE', complete: 'files' },
+      summary: 'Write what was reached and what was refused to this file, one JSON object a line',
+    },
+    { name: 'publish', short: 'P', value: { label: 'PORT' }, repeatable: true, summary: PUBLISH_SUMMARY },
     {
       name: 'backend',
       short: 'B',
@@ -59,6 +66,7 @@ export const RUN_SPEC: CommandSpec = {
     { name: 'keep', short: 'k', summary: 'Run it in a sandbox that stays afterwards, named run-XXXXXXXX' },
     { name: 'ttl', value: { label: 'DURATION' }, summary: 'Remove a kept sandbox after this long: 30m, 3h, 2d; 0 = never (default 1h)' },
     { name: 'branch', summary: 'Keep it, named after the git project and branch; one that is there already is used again' },
+    { name: 'verbose', short: 'v', summary: 'Say at once when something is refused on the network' },
     { name: 'quiet', short: 'q', summary: 'No notices on stderr' },
     { name: 'json', summary: 'Print one object: exit_code, ended, duration_ms, stdout, stderr' },
   ],
@@ -67,21 +75,21 @@ export const RUN_SPEC: CommandSpec = {
     { command: 'agentkernel run npm test', note: 'Test the project; changes stay in a private copy' },
     { command: 'agentkernel run -p restrictive --workspace copy --timeout 30s ./script.sh', note: 'Run something you do not trust' },
     { command: 'agentkernel run --workspace mount make build', note: 'Let the command change the real files' },
+    { command: 'agentkernel run --allow preset:node npm ci', note: 'Reach the hosts of one ecosystem and nothing else' },
+    { command: 'agentkernel run --network learn npm test', note: 'Find out which hosts it needs' },
     { command: 'agentkernel run --keep npm ci', note: 'Keep the sandbox, to go on in it' },
     { command: 'agentkernel run -e API_URL=http://localhost -e CI bash', note: 'Open a shell with two variables' },
   ],
   laterFlags: [
     { name: 'fast', short: 'F', note: 'Leave it out.' },
     { name: 'template' },
-    { name: 'publish', short: 'P' },
     { name: 'ssh' },
     { name: 'secret', short: 'S' },
     { name: 'secret-file' },
     { name: 'placeholder-secrets' },
-    { name: 'volume', short: 'v', note: 'Leave it out; --workspace mount shows the project read-write.' },
+    { name: 'volume', note: 'Leave it out; --workspace mount shows the project read-write.' },
     { name: 'receipt' },
     { name: 'build' },
-    { name: 'network', note: 'Leave it out; for now every sandbox runs without network.' },
   ],
   // What fingers know from docker.
   foreignFlags: [

@@ -2,6 +2,7 @@ import { COMPATIBILITY_MODES, NETWORK_LEVELS, PROFILE_NAMES } from '../config.ts
 import { ISOLATION_ORDER } from '../isolation.ts'
 import { any, choice, either, flag, label, later, list, map, now, number, open, required, table, text, whole } from './config-shape.ts'
 import type { ValueOf } from './config-shape.ts'
+import { LLM_CONFIG } from './llm-config.ts'
 
 /**
  * Every section and key of `agentkernel.toml` and of the user's `config.toml`. A key that is not here is unknown and
@@ -32,9 +33,9 @@ const security = table({
   min_network: now(choice(NETWORK_LEVELS), '"public"'),
   domains: now(
     table({
-      allow: later(list(text), '[]'),
-      block: later(list(text), '[]'),
-      allowlist_only: later(flag, 'false'),
+      allow: now(list(text), '[]'),
+      block: now(list(text), '[]'),
+      allowlist_only: now(flag, 'false'),
     }),
   ),
   commands: now(
@@ -131,7 +132,7 @@ export const CONFIG_SHAPE = table({
   network: now(
     table({
       vsock_cid: later(whole(3, 2 ** 32 - 2), 'chosen'),
-      ports: later(list(text), '[]'),
+      ports: now(list(text), '[]'),
     }),
   ),
   security: now(security),
@@ -151,10 +152,11 @@ export const CONFIG_SHAPE = table({
   proxy: now(table({ hooks: later(list(hook), '[]') })),
   secrets: later(map(either(text, table({ host: later(text), header: later(text) }))), '{}'),
   secret_files: later(either(list(text), map(text)), '[]'),
-  llm_keys: later(map(text), '{}'),
+  llm: now(LLM_CONFIG),
+  llm_keys: now(map(text), '{}'),
   schedule: later(list(schedule), '[]'),
   template: now(table({ name: label(text), description: label(text), category: label(text), help_text: label(text) })),
-  ports: later(map(either(whole(1, 65_535), text)), '{}'),
+  ports: now(map(either(whole(1, 65_535), text)), '{}'),
   environment: now(map(either(text, number, flag), 'variable'), '{}'),
   permissions: later(open),
   git: now(table({ worktree: later(either(flag, text)) })),

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { PROFILE_NAMES, WORKSPACE_MODES } from '../config.ts'
-import { ExecResultSchema } from './sandboxes.ts'
+import { ExecResultSchema, networkMode, networkRules } from './sandboxes.ts'
 import { command, environment, hostPath, noNul, timeoutMs } from './text.ts'
 
 /** A run as it arrives at a door that speaks JSON. Absent members mean: as the configuration says. */
@@ -20,7 +20,12 @@ export const RunRequestSchema = z
       .max(2 ** 31)
       .exactOptional(),
     vcpus: z.number().positive().max(4096).exactOptional().describe('Cores, fractions allowed'),
-    network: z.boolean().exactOptional().describe('False = off; absent = the profile decides'),
+    network: z
+      .union([networkMode, z.boolean().transform((on) => (on ? ('public' as const) : ('none' as const)))])
+      .exactOptional()
+      .describe('none, listed, public or learn; false is none, true is public'),
+    allow: networkRules.exactOptional().describe('Network rules; without `network` they are all that is allowed'),
+    block: networkRules.exactOptional().describe('Network rules that win over `allow`'),
     cwd: hostPath.exactOptional().describe('Host directory whose project is shown; none without it; needs an API key'),
     workspace: z.enum(WORKSPACE_MODES).exactOptional().describe('How the project of `cwd` is shown'),
     config_path: hostPath.exactOptional().describe('Host path of a config file; needs an API key'),

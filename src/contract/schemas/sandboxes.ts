@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { NETWORK_LEVELS, PROFILE_NAMES, WORKSPACE_MODES } from '../config.ts'
 import type { GuestEntry, WatchChange } from '../guest-protocol.ts'
+import { NETWORK_MODES } from '../network.ts'
 import { LIFECYCLE_EVENTS, SANDBOX_STATES } from '../sandboxes.ts'
 import type {
   CreateRequest,
@@ -39,6 +40,9 @@ const memoryMb = z
   .min(6)
   .max(2 ** 31)
   .describe('Memory in MiB')
+export const networkMode = z.enum(NETWORK_MODES).describe('How far it may reach; absent = `allow`, configuration and profile decide')
+/** More than anybody writes; each rule has its own limit. */
+export const networkRules = z.array(noNul.max(1024)).max(1000)
 const time = z.string().describe('RFC 3339, UTC')
 
 export const LifecycleSchema = z
@@ -62,6 +66,10 @@ export const SandboxInfoSchema = z
     isolation: z.string(),
     profile: z.enum(PROFILE_NAMES),
     network: z.enum(NETWORK_LEVELS),
+    network_rules: z
+      .object({ allow: z.array(z.string()), block: z.array(z.string()) })
+      .exactOptional()
+      .describe('The written rules behind `network`'),
     ip: z.string().exactOptional(),
     image: z.string(),
     vcpus: vcpus.exactOptional(),
@@ -94,7 +102,10 @@ export const CreateRequestSchema = z
     memory_mb: memoryMb.exactOptional(),
     profile: z.enum(PROFILE_NAMES).exactOptional().describe('Security profile; permissive needs an API key'),
     agent: z.string().exactOptional().describe('Coding agent it is meant for'),
-    ports: z.array(z.string()).exactOptional(),
+    ports: z.array(z.string()).exactOptional().describe('`[ADDRESS:]HOST:SANDBOX[/udp]`, or `SANDBOX`; on 127.0.0.1 without an address'),
+    network: networkMode.exactOptional(),
+    allow: networkRules.exactOptional().describe('Network rules; without `network` they are all that is allowed'),
+    block: networkRules.exactOptional().describe('Network rules that win over `allow`'),
     labels: newLabels.exactOptional(),
     description: newDescription.exactOptional(),
     lifecycle: LifecycleSchema.exactOptional(),

@@ -113,6 +113,7 @@ function trialSpec(project: string): RunSpec {
     permissions: {
       profile: 'moderate',
       network: 'none',
+      networkRules: { allow: [], block: [] },
       workspace: 'copy',
       mountHome: false,
       passEnv: false,

@@ -45,7 +45,7 @@ export async function describeRequest(
   }
   const asRun = runRequestOf(request, caller)
   const config = await deps.loadConfig(asRun)
-  const resolved = resolvePermissions(asRun, config, deps.machine)
+  const resolved = await resolvePermissions(asRun, config, deps.machine)
   const tooWeak = checkIsolation({ name: driver.name, isolation: driver.facts.isolation }, config.minIsolation)
   if (tooWeak !== undefined) throw tooWeak
   const mode = resolved.permissions.workspace === 'none' || request.dir === undefined ? 'none' : 'copy'
@@ -78,6 +78,9 @@ function runRequestOf(request: CreateRequest, caller: Caller): RunRequest {
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(cpus === undefined ? {} : { cpus }),
     ...(request.workspace === undefined ? {} : { workspace: request.workspace }),
+    ...(request.network === undefined ? {} : { network: request.network }),
+    ...(request.allow === undefined ? {} : { allow: request.allow }),
+    ...(request.block === undefined ? {} : { block: request.block }),
   }
 }
 

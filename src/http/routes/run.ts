@@ -72,13 +72,13 @@ const imageOf = ({ image = 'host' }: RunInput): string => image
 
 /** The request of the wire as the engine takes it. Nothing of the server's own environment or directory is in it. */
 export function runRequestOf(input: RunInput): RunRequest {
-  const { command, cwd, profile, backend, image, workdir, network, workspace } = input
+  const { command, cwd, profile, backend, image, workdir, network, allow, block, workspace } = input
   return {
     command,
     cwd,
     env: Object.fromEntries((input.env ?? []).map(splitVariable)),
     callerEnv: {},
-    ...present({ profile, backend, image, workdir, network, workspace }),
+    ...present({ profile, backend, image, workdir, network, allow, block, workspace }),
     ...present({
       configPath: input.config_path,
       timeoutMs: input.timeout_ms === 0 ? undefined : input.timeout_ms,

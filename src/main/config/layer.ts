@@ -11,8 +11,12 @@ import type {
 import type { Isolation } from '../../contract/isolation.ts'
 import type { ConfigFile } from '../../contract/schemas/config-keys.ts'
 import { CONFIG_SHAPE } from '../../contract/schemas/config-keys.ts'
+import type { PublishedPort } from '../../contract/network.ts'
 import type { TableKeys } from '../../contract/schemas/config-shape.ts'
 import { Secret } from '../../lib/secret.ts'
+import type { LlmSettings } from '../../contract/llm.ts'
+import { llmOf } from './llm-keys.ts'
+import { publishedPorts } from './network-keys.ts'
 import { DEFAULT_IMAGE, RUNTIME_IMAGES } from '../../images/detect/runtime-images.ts'
 
 /** One config file in the words of `ResolvedConfig`; what it does not say is undefined. */
@@ -28,8 +32,9 @@ export interface Layer {
   readonly minNetwork: NetworkLevel | undefined
   readonly environment: Readonly<Record<string, string>>
   readonly api: ApiConfig
-  /** True when only listed domains may be reached. */
-  readonly domainsListed: boolean
+  readonly domains: { readonly allow: readonly string[]; readonly block: readonly string[]; readonly allowlistOnly: boolean | undefined }
+  readonly publish: readonly PublishedPort[]
+  readonly llm: LlmSettings
   readonly laterKeys: readonly string[]
 }
 
@@ -56,7 +61,13 @@ export function toLayer(file: ConfigFile, source: ConfigSource): Layer {
     minNetwork: file.security?.min_network,
     environment: Object.fromEntries(Object.entries(file.environment ?? {}).map(([name, value]) => [name, String(value)])),
     api: apiOf(file, dirname(source.path)),
-    domainsListed: file.security?.domains?.allowlist_only === true,
+    domains: {
+      allow: file.security?.domains?.allow ?? [],
+      block: file.security?.domains?.block ?? [],
+      allowlistOnly: file.security?.domains?.allowlist_only,
+    },
+    publish: publishedPorts(file),
+    llm: llmOf(file, source.path),
     laterKeys: laterKeysOf(file, CONFIG_SHAPE.keys, ''),
   }
 }

@@ -28,7 +28,8 @@ export function mergeLlm(settings: readonly LlmSettings[]): LlmSettings {
 
 function checkedBudget(budget: LlmBudget, where: string): LlmBudget {
   const { max_usd, warn_at } = budget
-  if (max_usd !== undefined && !(max_usd >= 0)) throw new AppError('config_invalid', `${where}.max_usd is ${max_usd}; it must not be negative`)
+  if (max_usd !== undefined && !(max_usd >= 0))
+    throw new AppError('config_invalid', `${where}.max_usd is ${max_usd}; it must not be negative`)
   if (warn_at !== undefined && !(warn_at >= 0 && warn_at <= 1)) {
     throw new AppError('config_invalid', `${where}.warn_at is ${warn_at}; write a share from 0 to 1`)
   }

@@ -54,6 +54,8 @@ describe('layers', () => {
       commands: [],
       minIsolation: 'process',
       minNetwork: 'public',
+      domains: { allow: [], block: [], allowlistOnly: false },
+      publish: [],
       environment: {},
     })
   })
@@ -136,11 +138,8 @@ describe('layers', () => {
 
   test('keys of features to come are named once, descriptions are not', async () => {
     write('home/config/config.toml', '[[files]]\nsource = "a"\ndest = "b"\n[sandbox]\ninit_script = "x"')
-    write(
-      'project/agentkernel.toml',
-      '[sandbox]\ninit_script = "x"\n[template]\ndescription = "d"\n[security.domains]\nblock = ["a"]\n[build.args]\nA = "b"',
-    )
-    expect((await load()).laterKeys).toEqual(['files', 'sandbox.init_script', 'security.domains.block', 'build.args'])
+    write('project/agentkernel.toml', '[sandbox]\ninit_script = "x"\n[template]\ndescription = "d"\n[build.args]\nA = "b"')
+    expect((await load()).laterKeys).toEqual(['files', 'sandbox.init_script', 'build.args'])
   })
 
   test('combinations without effect are told', async () => {
@@ -152,6 +151,62 @@ describe('layers', () => {
       'agentkernel.toml:8: agent.compatibility_mode: "amp" has no preset of its own; "native" is used',
       'agentkernel.toml:3: security.domains has no effect: the network is off',
       'agentkernel.toml:3: security.domains: one domain is both allowed and blocked; blocked wins',
+    ])
+  })
+})
+
+describe('network', () => {
+  const user = (text: string) => write('home/config/config.toml', text)
+  const projectFile = (text: string) => write('project/agentkernel.toml', text)
+
+  test('lists of domains add up, and so do ports', async () => {
+    user('[security.domains]\nallow = ["a.example"]\nblock = ["x.example"]\n[network]\nports = ["8080:80"]')
+    projectFile(
+      '[security.domains]\nallow = ["b.example"]\nblock = ["y.example"]\nallowlist_only = true\n[network]\nports = ["53/udp"]\n[ports]\n9000 = 90\n"[::1]:1" = "1/udp"',
+    )
+    const port = { hostAddress: '127.0.0.1', hostPort: 0, protocol: 'tcp' }
+    expect(await load()).toMatchObject({
+      domains: { allow: ['a.example', 'b.example'], block: ['x.example', 'y.example'], allowlistOnly: true },
+      publish: [
+        { ...port, hostPort: 8080, sandboxPort: 80 },
+        { ...port, sandboxPort: 53, protocol: 'udp' },
+        { ...port, hostPort: 9000, sandboxPort: 90 },
+        { hostAddress: '::1', hostPort: 1, sandboxPort: 1, protocol: 'udp' },
+      ],
+      inertKeys: [],
+    })
+  })
+
+  test('a project may list instead of everything public, but not beyond it, nor where the user lists or has no network', async () => {
+    const listed = '[security.domains]\nallow = ["b.example", "10.0.0.0/8"]\nallowlist_only = true'
+    const path = projectFile(listed)
+    expect(await load()).toMatchObject({ domains: { allow: ['b.example'] }, inertKeys: ['security.domains.allow'] })
+    const narrower = [
+      '[security]\nprofile = "restrictive"',
+      '[security]\nnetwork = false',
+      '[security]\nmin_network = "listed"',
+      '[agent]\ncompatibility_mode = "claude"',
+      '[security.domains]\nallowlist_only = true',
+    ]
+    for (const text of narrower) {
+      user(text)
+      expect(await load()).toMatchObject({ domains: { allow: [] }, inertKeys: ['security.domains.allow'] })
+    }
+    await trust.add(path)
+    expect(await load()).toMatchObject({ domains: { allow: ['b.example', '10.0.0.0/8'] }, inertKeys: [] })
+  })
+
+  test('rules and ports that cannot be read are told together, each with its line', async () => {
+    projectFile('[security.domains]\nallow = ["a.example",\n  "*"]\nblock = ["a b"]\n[network]\nports = ["http"]\n[ports]\n80 = "x"')
+    const lines = await load().then(
+      () => [],
+      (error: Error) => error.message.split('\n'),
+    )
+    expect(lines).toEqual([
+      expect.stringMatching(/^agentkernel\.toml:3: security\.domains\.allow\[1\]: network rule "\*": .*every name\. Write public/),
+      expect.stringMatching(/^agentkernel\.toml:4: security\.domains\.block\[0\]: /),
+      expect.stringMatching(/^agentkernel\.toml:6: network\.ports\[0\]: "http": that is no port/),
+      expect.stringMatching(/^agentkernel\.toml:8: ports\.80: "80:x": that is no port/),
     ])
   })
 })

@@ -45,6 +45,8 @@ export function emptyConfig(): ResolvedConfig {
     commands: [],
     minIsolation: 'process',
     minNetwork: 'public',
+    domains: { allow: [], block: [], allowlistOnly: false },
+    publish: [],
     environment: {},
   }
 }

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { ApiConfig, ResolvedConfig, SecurityOverrides } from '../../contract/config.ts'
+import type { ApiConfig, NetworkLevel, ResolvedConfig, SecurityOverrides } from '../../contract/config.ts'
+import { NETWORK_LEVELS } from '../../contract/config.ts'
 import type { ConfigFile } from '../../contract/schemas/config-keys.ts'
 import { RUNTIME_IMAGES } from '../../images/detect/runtime-images.ts'
 import { nearest } from '../../lib/nearest.ts'
@@ -11,6 +12,8 @@ import { DEFAULT_PROFILE, PROFILES } from '../../policy/profiles.ts'
 import { createLeaveCheck } from './inside.ts'
 import { defined, toLayer } from './layer.ts'
 import type { Layer } from './layer.ts'
+import { checkNetworkKeys } from './network-keys.ts'
+import { mergeLlm } from './llm-keys.ts'
 import { parseConfig } from './parse.ts'
 import type { ParsedConfig } from './parse.ts'
 import type { ConfigText } from './read-file.ts'
@@ -39,10 +42,11 @@ export function resolveFiles(files: readonly FoundFile[], projectRoot: string | 
   const inertKeys: string[] = []
   for (const file of files) {
     const parsed = parseConfig(file.content.text, file.shownAs)
+    checkNetworkKeys(parsed, file.shownAs)
     const below = mergeLayers(layers)
     const narrowed = file.trusted
       ? { config: parsed.file, inertKeys: [] }
-      : narrow(parsed.file, narrowContext(below, layers, file.content.realPath, projectRoot))
+      : narrow(parsed.file, narrowContext(below, file.content.realPath, projectRoot))
     inertKeys.push(...narrowed.inertKeys)
     layers.push(toLayer(narrowed.config, { path: file.path, kind: file.kind, trusted: file.trusted, sha256: file.content.sha256 }))
     warnings.push(...parsed.warnings, ...oddities(narrowed.config, parsed, file.shownAs, { network: mergeLayers(layers).security.network }))
@@ -58,7 +62,7 @@ export function resolveFiles(files: readonly FoundFile[], projectRoot: string | 
 
 type Merged = Omit<ResolvedConfig, 'sources' | 'warnings' | 'inertKeys' | 'laterKeys'>
 
-/** Later layers win; command rules add up. */
+/** Later layers win; command rules, lists of domains and ports add up. */
 function mergeLayers(layers: readonly Layer[]): Merged {
   const last = <K extends 'sandboxName' | 'image' | 'vcpus' | 'memoryMiB' | 'minIsolation' | 'minNetwork'>(key: K): Layer[K] | undefined =>
     layers.findLast((layer) => layer[key] !== undefined)?.[key]
@@ -69,13 +73,20 @@ function mergeLayers(layers: readonly Layer[]): Merged {
     // An untrusted layer holds only what is stricter than the layers below it: `narrow` has seen to that.
     minIsolation: last('minIsolation') ?? 'process',
     minNetwork: last('minNetwork') ?? 'public',
+    domains: {
+      allow: layers.flatMap(({ domains }) => domains.allow),
+      block: layers.flatMap(({ domains }) => domains.block),
+      allowlistOnly: layers.findLast(({ domains }) => domains.allowlistOnly !== undefined)?.domains.allowlistOnly ?? false,
+    },
+    publish: layers.flatMap(({ publish }) => publish),
     environment: Object.fromEntries(layers.flatMap(({ environment }) => Object.entries(environment))),
     api: Object.assign({}, ...layers.map(({ api }) => api)) as ApiConfig,
+    llm: mergeLlm(layers.map(({ llm }) => llm)),
   }
 }
 
 /** What the layers below allow, for a project's file at `realPath`. */
-function narrowContext(below: Merged, layers: readonly Layer[], realPath: string, projectRoot: string | undefined): NarrowContext {
+function narrowContext(below: Merged, realPath: string, projectRoot: string | undefined): NarrowContext {
   const { security } = below
   const mode = security.compatibilityMode === undefined ? undefined : COMPATIBILITY[security.compatibilityMode]
   const profile = mode?.profile ?? security.profile ?? DEFAULT_PROFILE
@@ -88,9 +99,16 @@ function narrowContext(below: Merged, layers: readonly Layer[], realPath: string
     minNetwork: below.minNetwork,
     memoryMiB: below.memoryMiB ?? PROJECT_MEMORY_MIB,
     vcpus: below.vcpus,
-    domainsListed: layers.some(({ domainsListed }) => domainsListed),
+    domainsListed: below.domains.allowlistOnly,
+    network: impliedNetwork(below, mode?.network ?? PROFILES[profile].network),
     leavesProject: createLeaveCheck(dir, projectRoot === undefined ? dir : realpathSync(projectRoot)),
   }
+}
+
+/** What holds for the network without a list of domains. */
+function impliedNetwork({ security, minNetwork }: Merged, byProfile: NetworkLevel): NetworkLevel {
+  const level = security.network === undefined ? byProfile : security.network ? 'public' : 'none'
+  return NETWORK_LEVELS.indexOf(level) < NETWORK_LEVELS.indexOf(minNetwork) ? level : minNetwork
 }
 
 /** Sentences about values that are valid but do nothing. `below` holds without the file. */

@@ -1,5 +1,3 @@
-import { domainToASCII } from 'node:url'
-
 /** Letters, digits, hyphens inside, and the underscores of service names. */
 const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/
 const LONGEST_NAME = 253
@@ -29,9 +27,9 @@ export function parseName(written: string): { readonly name: string } | { readon
   if (written === '' || written === '.') return { problem: 'empty' }
   if (written.length > 4 * LONGEST_NAME) return { problem: 'long' }
   const text = written.endsWith('.') ? written.slice(0, -1) : written
-  // domainToASCII would undo `%41` and take what follows a `/` or `@` away.
+  // the conversion would undo `%41` and take what follows a `/` or `@` away.
   if (/[\s%/@:?#\\[\]]/.test(text)) return { problem: 'character' }
-  const ascii = /^[\x21-\x7e]*$/.test(text) ? text.toLowerCase() : domainToASCII(text)
+  const ascii = /^[\x21-\x7e]*$/.test(text) ? text.toLowerCase() : toAscii(text)
   if (ascii === '') return { problem: 'punycode' }
   const labels = ascii.split('.')
   if (looksLikeNumber(labels.at(-1)!)) return { problem: 'address' }
@@ -39,6 +37,12 @@ export function parseName(written: string): { readonly name: string } | { readon
   const name = normalName(ascii)
   if (name === undefined) return { problem: labels.includes('') ? 'empty' : 'character' }
   // A name that no conversion gives would be compared with nothing.
-  if (labels.some((label) => label.startsWith('xn--')) && domainToASCII(name) !== name) return { problem: 'punycode' }
+  if (labels.some((label) => label.startsWith('xn--')) && toAscii(name) !== name) return { problem: 'punycode' }
   return { name }
+}
+
+/** The ASCII form that DNS carries (UTS 46), empty when there is none. The URL parser has the tables; node:url would be loaded for them. */
+function toAscii(name: string): string {
+  const url = `http://${name}/`
+  return URL.canParse(url) ? new URL(url).hostname : ''
 }

@@ -17,8 +17,12 @@ export interface RunOptions extends RequestOptions {
   workdir?: string
   vcpus?: number
   memory_mb?: number
-  /** False = off. @default as the profile says */
-  network?: boolean
+  /** How far it may reach; false is `none`, true is `public`. @default `allow`, the configuration and the profile decide */
+  network?: boolean | 'none' | 'listed' | 'public' | 'learn'
+  /** Network rules; without `network` they are all that is allowed. */
+  allow?: string[]
+  /** Network rules that win over `allow`. */
+  block?: string[]
   /** Host directory whose project is shown; none without it. Needs an API key. */
   cwd?: string
   /** How the project of `cwd` is shown. */

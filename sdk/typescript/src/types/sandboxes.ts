@@ -23,6 +23,8 @@ export interface SandboxInfo {
   isolation?: string
   profile?: SecurityProfile
   network?: 'none' | 'listed' | 'public'
+  /** The written rules behind `network`; absent where there is none. */
+  network_rules?: { allow: string[]; block: string[] }
   ip?: string
   image?: string
   vcpus?: number
@@ -72,7 +74,14 @@ export interface CreateSandboxOptions extends RequestOptions {
   secret_mappings?: Record<string, string>
   /** Coding agent it is meant for. */
   agent?: string
+  /** `[ADDRESS:]HOST:SANDBOX[/udp]`, or `SANDBOX` for a port that the host chooses. */
   ports?: string[]
+  /** How far it may reach. @default `allow`, the configuration and the profile decide */
+  network?: 'none' | 'listed' | 'public' | 'learn'
+  /** Network rules; without `network` they are all that is allowed. */
+  allow?: string[]
+  /** Network rules that win over `allow`. */
+  block?: string[]
   labels?: Record<string, string>
   description?: string
   lifecycle?: Lifecycle

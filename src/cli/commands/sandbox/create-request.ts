@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { PROFILE_NAMES } from '../../../contract/config.ts'
 import { AppError } from '../../../contract/errors.ts'
+import { formatPublishedPort } from '../../../contract/published-port.ts'
 import type { CreateRequest, Lifecycle } from '../../../contract/sandboxes.ts'
 import { ignore } from '../../../lib/ignore.ts'
 import { labelsProblem } from '../../../lib/labels.ts'
@@ -14,6 +15,7 @@ import { usageError } from '../../parse-arguments.ts'
 import type { ParsedArguments } from '../../parse-arguments.ts'
 import { quoted } from '../../printable.ts'
 import { parseCpus, parseMemoryMb } from '../limits.ts'
+import { networkOf, publishOf } from '../network-flags.ts'
 import { defined, hostPath, imageOf, variablesOf, variableTexts, withoutNul } from '../values.ts'
 import { CREATE_SPEC as SPEC } from './create-spec.ts'
 import { checkedName, labelsOf } from './named.ts'
@@ -45,6 +47,8 @@ export function parseCreate(args: ParsedArguments, context: CliContext): ParsedC
       PROFILE_NAMES.find((name) => name === args.value('profile')),
     ),
     ...defined('agent', args.value('agent')),
+    ...networkOf(SPEC, args),
+    ...defined('ports', publishOf(SPEC, args)?.map(formatPublishedPort)),
     ...defined('labels', newLabels(args)),
     ...defined('description', descriptionOf(args.value('description'))),
     ...defined('lifecycle', lifecycleOf(args)),

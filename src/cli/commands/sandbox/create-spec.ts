@@ -1,6 +1,7 @@
 import { PROFILE_NAMES } from '../../../contract/config.ts'
 import type { CommandSpec, LaterFlag } from '../../command.ts'
 import { JSON_FLAG } from '../../command.ts'
+import { NETWORK_FLAGS, PUBLISH_SUMMARY } from '../network-flags.ts'
 
 /** Flags of `create` that other parts of the product must be there for. */
 const LATER: readonly LaterFlag[] = [
@@ -12,7 +13,6 @@ const LATER: readonly LaterFlag[] = [
   { name: 'secret', short: 'S' },
   { name: 'secret-file' },
   { name: 'placeholder-secrets' },
-  { name: 'publish', short: 'p' },
 ]
 
 export const CREATE_SPEC: CommandSpec = {
@@ -50,6 +50,8 @@ export const CREATE_SPEC: CommandSpec = {
       value: { label: 'PROFILE', choices: PROFILE_NAMES, complete: 'profile' },
       summary: `How much its commands may do: ${PROFILE_NAMES.join(', ')} (default moderate)`,
     },
+    ...NETWORK_FLAGS,
+    { name: 'publish', short: 'p', value: { label: 'PORT' }, repeatable: true, summary: PUBLISH_SUMMARY },
     { name: 'image', value: { label: 'IMAGE' }, summary: "Root file system; only `host`, this machine's own programs, for now" },
     { name: 'memory', value: { label: 'SIZE' }, summary: 'Memory limit: 512m, 1.5g; a bare number is bytes; at least 6m' },
     { name: 'vcpus', value: { label: 'N' }, summary: 'CPU limit in cores: 1, 0.5 (default: all)' },
@@ -84,6 +86,10 @@ export const CREATE_SPEC: CommandSpec = {
   examples: [
     { command: 'agentkernel sandbox create dev --dir .', note: 'A sandbox with a copy of this project' },
     { command: 'agentkernel sandbox create scratch --ttl 2h --memory 1g --vcpus 1', note: 'An empty one that is gone in two hours' },
+    {
+      command: 'agentkernel sandbox create web -p 8080:80 --allow preset:node',
+      note: 'One that reaches one ecosystem and is reached on a port',
+    },
     { command: 'agentkernel sandbox create --branch --dir .', note: 'One for the branch you are on' },
     { command: 'agentkernel sb create ci-42 -l team=web -l tier=1 --json', note: 'With labels, for a script' },
   ],
