@@ -2,13 +2,13 @@ package netstack
 
 import (
 	"errors"
-	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 
+	"agentkernel/guest/internal/flow"
 	"agentkernel/guest/internal/wire"
 )
 
@@ -36,7 +36,7 @@ func (n *network) takeSYN(id stack.TransportEndpointID) (sequence uint32, known 
 // connect takes a TCP connection from its SYN to its end, in a goroutine of its own.
 func (n *network) connect(request *tcp.ForwarderRequest) {
 	id := request.ID()
-	stream, err := n.reach(flowOf(id))
+	stream, err := flow.Connect(n.conn, flowOf(id).request("tcp"), n.options.Connect)
 	if err != nil {
 		n.refuse(request, err)
 		return
@@ -56,42 +56,6 @@ func (n *network) connect(request *tcp.ForwarderRequest) {
 	(&connection{endpoint: endpoint, queue: queue, stream: stream}).run()
 }
 
-// reach opens a stream and waits until the host has connected it.
-func (n *network) reach(flow flowID) (*wire.Stream, error) {
-	stream, err := n.open("tcp", flow)
-	if err != nil {
-		return nil, err
-	}
-	limit := time.AfterFunc(n.options.Connect, stream.Drop)
-	defer limit.Stop()
-	if err := awaitConnected(stream); err != nil {
-		stream.Drop()
-		return nil, err
-	}
-	return stream, nil
-}
-
-// errNotConnected means that the host answered with something else than an answer.
-var errNotConnected = errors.New("the stream ended before it was connected")
-
-func awaitConnected(stream *wire.Stream) error {
-	for {
-		message, err := stream.Recv()
-		switch {
-		case err != nil:
-			return err
-		case message.Kind != wire.EventType:
-			return errNotConnected
-		}
-		var event struct {
-			Event string `json:"event"`
-		}
-		if message.Decode(&event) == nil && event.Event == "connected" {
-			return nil
-		}
-	}
-}
-
 // refuse tells the program why: a reset, or that nothing is there.
 func (n *network) refuse(request *tcp.ForwarderRequest, why error) {
 	id := request.ID()
@@ -100,15 +64,14 @@ func (n *network) refuse(request *tcp.ForwarderRequest, why error) {
 		request.Complete(true)
 		return
 	}
-	flow := flowOf(id)
-	n.link.send(unreachable(flow.src, gatewayOf(flow.src), hostUnreachable, quoted(flow, header.TCPProtocolNumber, sequence)))
+	ends := flowOf(id)
+	n.link.send(unreachable(ends.src, gatewayOf(ends.src), hostUnreachable, quoted(ends, header.TCPProtocolNumber, sequence)))
 	request.Complete(false)
 }
 
 // isUnreachable tells whether nothing answered over there. That took its time already: a program need not wait for more.
 func isUnreachable(why error) bool {
-	if errors.Is(why, wire.ErrEnded) {
-		// Our own time limit.
+	if errors.Is(why, flow.ErrTimedOut) {
 		return true
 	}
 	var body *wire.ErrorBody

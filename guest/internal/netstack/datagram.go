@@ -11,6 +11,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
 
+	"agentkernel/guest/internal/flow"
 	"agentkernel/guest/internal/wire"
 )
 
@@ -30,9 +31,9 @@ const (
 
 // datagram takes the first datagram of a flow, on the reading goroutine. False: the stack answers that the port is unreachable.
 func (n *network) datagram(request *udp.ForwarderRequest) bool {
-	flow := flowOf(request.ID())
+	ends := flowOf(request.ID())
 	open := &n.datagrams
-	if flow.dstPort == dnsPort && flow.dst == gatewayOf(flow.src) {
+	if ends.dstPort == dnsPort && ends.dst == gatewayOf(ends.src) {
 		open = &n.lookups
 	}
 	select {
@@ -53,14 +54,14 @@ func (n *network) datagram(request *udp.ForwarderRequest) bool {
 	go func() {
 		defer open.Add(-1)
 		defer endpoint.Close()
-		n.serveDatagrams(flow, endpoint, queue, open)
+		n.serveDatagrams(ends, endpoint, queue, open)
 	}()
 	return true
 }
 
 // datagrams is a UDP flow of a program and its stream.
 type datagrams struct {
-	flow     flowID
+	ends     flowID
 	endpoint tcpip.Endpoint
 	queue    *waiter.Queue
 	stream   *wire.Stream
@@ -68,28 +69,37 @@ type datagrams struct {
 	idle     *time.Timer
 	// open is how many flows of its kind there are.
 	open *atomic.Int64
-	// over is set when the flow ended because nothing came any more.
+	// over is set when the flow ended because nothing came any more, or the program has closed its socket.
 	over atomic.Bool
+	// unsent has a datagram that was read when the stream ended.
+	unsent     *wire.Buf
+	unsentSize int
 }
 
-func (n *network) serveDatagrams(flow flowID, endpoint tcpip.Endpoint, queue *waiter.Queue, open *atomic.Int64) {
-	stream, err := n.open("udp", flow)
-	if err == nil {
-		d := &datagrams{flow: flow, endpoint: endpoint, queue: queue, stream: stream, options: n.options, open: open}
-		if d.run() {
+func (n *network) serveDatagrams(ends flowID, endpoint tcpip.Endpoint, queue *waiter.Queue, open *atomic.Int64) {
+	d := &datagrams{ends: ends, endpoint: endpoint, queue: queue, options: n.options, open: open}
+	for {
+		stream, err := flow.Open(n.conn, ends.request("udp"))
+		if err != nil {
+			break
+		}
+		d.stream = stream
+		if !d.run() {
+			break
+		}
+		// A datagram that came just when the flow ended begins it again, or a program would wait for an answer in vain.
+		if d.unsent == nil && endpoint.Readiness(waiter.EventIn) == 0 {
 			return
 		}
 	}
 	// At once, so that a client of QUIC tries TCP.
-	n.link.send(unreachable(flow.src, flow.dst, portUnreachable, quoted(flow, header.UDPProtocolNumber, 0)))
+	n.link.send(unreachable(ends.src, ends.dst, portUnreachable, quoted(ends, header.UDPProtocolNumber, 0)))
 }
 
 // run passes datagrams both ways, and reports whether the flow ended because it was idle.
 func (d *datagrams) run() bool {
-	d.idle = time.AfterFunc(d.options.UDPIdle, func() {
-		d.over.Store(true)
-		d.stream.Drop()
-	})
+	d.over.Store(false)
+	d.idle = time.AfterFunc(d.options.UDPIdle, d.end)
 	stopped := make(chan struct{})
 	sent := make(chan struct{})
 	go func() {
@@ -104,38 +114,54 @@ func (d *datagrams) run() bool {
 	return d.over.Load()
 }
 
+func (d *datagrams) end() {
+	d.over.Store(true)
+	d.stream.Drop()
+}
+
 // up passes on what the program sends. It does not wait for the host's answer: a datagram may be lost.
 func (d *datagrams) up(stopped <-chan struct{}) {
 	entry, wake := waiter.NewChannelEntry(readable | broken)
 	d.queue.EventRegister(&entry)
 	defer d.queue.EventUnregister(&entry)
 	for {
-		buf := wire.NewBuf()
-		into := tcpip.SliceWriter(buf.Bytes()[lengthBytes:])
-		result, failed := d.endpoint.Read(&into, tcpip.ReadOptions{})
+		buf, size, failed := d.next()
 		switch failed.(type) {
 		case nil:
-			binary.LittleEndian.PutUint16(buf.Bytes(), uint16(result.Count))
 			d.idle.Reset(d.options.UDPIdle)
-			if d.stream.WriteBuf(wire.In, buf, lengthBytes+result.Count) != nil {
+			if err := d.stream.Write(wire.In, buf.Bytes()[:size]); err != nil {
+				d.unsent, d.unsentSize = buf, size
 				return
 			}
-			continue
-		case *tcpip.ErrWouldBlock:
 			buf.Free()
+		case *tcpip.ErrWouldBlock:
 			select {
 			case <-wake:
 			case <-stopped:
 				return
 			}
-			continue
+		default:
+			d.end()
+			return
 		}
-		// The program has closed its socket.
-		buf.Free()
-		d.over.Store(true)
-		d.stream.Drop()
-		return
 	}
+}
+
+// next is the next datagram of the program, with its length before it.
+func (d *datagrams) next() (*wire.Buf, int, tcpip.Error) {
+	if buf := d.unsent; buf != nil {
+		d.unsent = nil
+		return buf, d.unsentSize, nil
+	}
+	buf := wire.NewBuf()
+	into := tcpip.SliceWriter(buf.Bytes()[lengthBytes:])
+	result, failed := d.endpoint.Read(&into, tcpip.ReadOptions{})
+	if failed != nil {
+		buf.Free()
+		return nil, 0, failed
+	}
+	binary.LittleEndian.PutUint16(buf.Bytes(), uint16(result.Count))
+	return buf, lengthBytes + result.Count, nil
 }
 
 // down passes on what the program receives, however the host cuts it.
@@ -177,14 +203,14 @@ func (d *datagrams) cut(data []byte) []byte {
 
 func (d *datagrams) send(datagram []byte) {
 	most := mostIPv4
-	if d.flow.src == sandbox6 {
+	if d.ends.src == sandbox6 {
 		most = mostIPv6
 	}
 	if len(datagram) > most {
 		return
 	}
 	limit := d.options.UDPIdle
-	if d.flow.dstPort == dnsPort {
+	if d.ends.dstPort == dnsPort {
 		limit = d.options.DNSIdle
 		if d.open.Load() > int64(d.options.UDPFlows/4) {
 			limit = min(limit, crowdIdle)

@@ -188,11 +188,11 @@ func head(to, from tcpip.Address, protocol tcpip.TransportProtocolNumber, payloa
 
 // quoted is how a packet of the sandbox began, made again from what is known of it: ports, and for TCP the sequence number, by which
 // the kernel finds whom it concerns.
-func quoted(flow flowID, protocol tcpip.TransportProtocolNumber, sequence uint32) []byte {
+func quoted(ends flowID, protocol tcpip.TransportProtocolNumber, sequence uint32) []byte {
 	const size = header.TCPMinimumSize
-	text := head(flow.dst, flow.src, protocol, size)
-	text = binary.BigEndian.AppendUint16(text, flow.srcPort)
-	text = binary.BigEndian.AppendUint16(text, flow.dstPort)
+	text := head(ends.dst, ends.src, protocol, size)
+	text = binary.BigEndian.AppendUint16(text, ends.srcPort)
+	text = binary.BigEndian.AppendUint16(text, ends.dstPort)
 	if protocol == header.UDPProtocolNumber {
 		return append(text, 0, header.UDPMinimumSize, 0, 0)
 	}

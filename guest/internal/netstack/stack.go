@@ -12,7 +12,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
-	"agentkernel/guest/internal/wire"
+	"agentkernel/guest/internal/flow"
 )
 
 const (
@@ -92,12 +92,6 @@ func flowOf(id stack.TransportEndpointID) flowID {
 	return flowID{id.RemoteAddress, id.LocalAddress, id.RemotePort, id.LocalPort}
 }
 
-// open begins the stream of a flow.
-func (n *network) open(op string, flow flowID) (*wire.Stream, error) {
-	return n.conn.Open(struct {
-		Op   string `json:"op"`
-		Dst  string `json:"dst"`
-		Port uint16 `json:"port"`
-		Via  string `json:"via"`
-	}{op, flow.dst.String(), flow.dstPort, "tun"})
+func (f flowID) request(op string) flow.Request {
+	return flow.Request{Op: op, Dst: f.dst.String(), Port: f.dstPort, Via: "tun"}
 }
