@@ -3,7 +3,6 @@ import type { HttpMethod } from './operation.ts'
 /** What is to come, by the name that an answer `not_available_yet` gives it. */
 const SNAPSHOTS = 'snapshots'
 const SECRETS = 'the secrets vault and its proxy'
-const METERING = 'metering of language models'
 const GRANTS = 'interactive permissions'
 const POLICY = 'the policy engine'
 const BROWSER = 'the browser'
@@ -21,11 +20,7 @@ export const LATER_ROUTES: readonly { readonly methods: readonly HttpMethod[]; r
   { methods: ['GET', 'POST'], path: '/proxy/hooks', feature: SECRETS },
   { methods: ['DELETE'], path: '/proxy/hooks/{name}', feature: SECRETS },
   { methods: ['GET'], path: '/sandboxes/{name}/proxy', feature: SECRETS },
-  { methods: ['GET'], path: '/llm/usage', feature: METERING },
-  { methods: ['GET'], path: '/llm/usage/{sandbox}', feature: METERING },
-  { methods: ['GET'], path: '/llm/keys', feature: METERING },
-  { methods: ['PUT', 'DELETE'], path: '/llm/keys/{provider}', feature: METERING },
-  { methods: ['GET'], path: '/llm/spend', feature: METERING },
+  { methods: ['GET'], path: '/llm/spend', feature: LIMITS },
   { methods: ['GET'], path: '/permissions', feature: GRANTS },
   { methods: ['POST'], path: '/permissions/grant', feature: GRANTS },
   { methods: ['POST'], path: '/permissions/check', feature: GRANTS },
@@ -63,6 +58,5 @@ export const LATER_FIELDS: Readonly<Record<string, string>> = {
   created_from_template: 'templates',
   template_help_text: 'templates',
   compatibility_mode: 'compatibility modes over HTTP',
-  ports: 'published ports',
   ssh: 'SSH',
 }

@@ -96,6 +96,13 @@ export function addSpend(left: LlmSpend, right: LlmSpend): LlmSpend {
   }
 }
 
+/** First day of the period that `now` is in, `2026-01-31`, UTC; undefined: there is none. */
+export function firstDay(period: LlmBudget['period'], now: Date): string | undefined {
+  const day = now.toISOString().slice(0, 10)
+  if (period === 'day') return day
+  return period === 'month' ? `${day.slice(0, 8)}01` : undefined
+}
+
 /** A budget that was set with `llm budget set`, and how much of it is gone. */
 export interface LlmBudgetState {
   /** Absent: the budget of all sandboxes together. */
@@ -126,7 +133,11 @@ export interface LlmOperations {
     readonly sandbox?: string
     readonly since?: string
   }) => Promise<Readonly<Record<string, readonly LlmUsageEntry[]>>>
-  readonly llmReport: (input: { readonly sandbox?: string; readonly since?: string; readonly by: LlmGrouping }) => Promise<readonly LlmUsageRow[]>
+  readonly llmReport: (input: {
+    readonly sandbox?: string
+    readonly since?: string
+    readonly by: LlmGrouping
+  }) => Promise<readonly LlmUsageRow[]>
   /** Domain to the name of its key in the vault. */
   readonly llmKeys: () => Promise<Readonly<Record<string, string>>>
   /** Without `vault_key_name` it is `PROVIDER_API_KEY`. `value` goes to the vault. Errors: `invalid_argument`, those of the vault. */

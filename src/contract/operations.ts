@@ -2,9 +2,11 @@ import * as z from 'zod'
 import type { Operation } from './operation.ts'
 import { COMMAND_ROWS } from './operation-rows/commands.ts'
 import { FILE_ROWS } from './operation-rows/files.ts'
+import { LLM_ROWS } from './operation-rows/llm.ts'
 import { SANDBOX_ROWS } from './operation-rows/sandboxes.ts'
 import { SECRET_ROWS } from './operation-rows/secrets.ts'
 import { SYSTEM_ROWS } from './operation-rows/system.ts'
+import type { LlmOperations } from './llm.ts'
 import type { AgentStatus, AuditListing, AuditVerification, DoctorReport, TrustEntry } from './reports.ts'
 import type { SecretEntry } from './secrets.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -26,7 +28,7 @@ const LOCAL_ROWS = {
   trustAdd: { summary: 'Honour every key of a project file as it is now', input: oneFile, event: 'config_trusted' },
   trustList: { summary: 'List trusted project files', input: nothing },
   trustRemove: { summary: 'Stop trusting a project file', input: oneFile },
-  names: { summary: 'Names for shell completion', input: z.object({ kind: z.enum(['backend', 'profile', 'agent', 'secret']) }) },
+  names: { summary: 'Names for shell completion', input: z.object({ kind: z.enum(['backend', 'profile', 'agent', 'secret', 'preset']) }) },
 } as const satisfies Record<string, Operation>
 
 /** Everything the product can do. Each function of `Operations` has a row of its name. */
@@ -35,6 +37,7 @@ export const OPERATIONS = {
   ...SANDBOX_ROWS,
   ...FILE_ROWS,
   ...SECRET_ROWS,
+  ...LLM_ROWS,
   ...SYSTEM_ROWS,
   ...LOCAL_ROWS,
 } as const satisfies Record<keyof Operations, Operation>
@@ -46,7 +49,7 @@ export type HttpOperationName = {
 }[OperationName]
 
 /** The functions behind the table. `main` makes them; doors call them. */
-export interface Operations {
+export interface Operations extends LlmOperations {
   readonly run: (request: RunRequest, io: RunIo, signal: AbortSignal) => Promise<RunResult>
   readonly doctor: (input: { readonly cwd: string | undefined }, signal: AbortSignal) => Promise<DoctorReport>
   /** Programs of the project that `cwd` is in are never started. */
@@ -79,5 +82,5 @@ export interface Operations {
     readonly name: string
   }) => Promise<{ readonly value: Secret | undefined; readonly notices: readonly string[] }>
   /** Names for shell completion. */
-  readonly names: (kind: 'backend' | 'profile' | 'agent' | 'secret') => Promise<readonly string[]>
+  readonly names: (kind: 'backend' | 'profile' | 'agent' | 'secret' | 'preset') => Promise<readonly string[]>
 }

@@ -5,6 +5,7 @@ import type { Operations } from '../contract/operations.ts'
 import { beginRun } from '../engine/begin-run.ts'
 import { ignore } from '../lib/ignore.ts'
 import { availableBackends, chooseDriver, createDrivers } from './driver-registry.ts'
+import { llmOperations } from './llm-operations.ts'
 import type { Paths } from './paths.ts'
 import { secretOperations } from './secret-operations.ts'
 
@@ -17,6 +18,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function createOperations(paths: Paths, env: Environment): Operations {
   const auditPath = join(paths.stateDir, 'audit.jsonl')
   const engine = () => import('./engine.ts')
+  const secrets = secretOperations(paths, env, async () => (await engine()).auditSink(auditPath, env))
   return {
     run: async (request, io, signal) => {
       const driver = await chooseDriver(request.backend, paths)
@@ -55,7 +57,8 @@ export function createOperations(paths: Paths, env: Environment): Operations {
       return initProject({ ...input, ...(await readProject(input.dir)) })
     },
     ...trustOperations(paths, async () => (await engine()).auditSink(auditPath, env)),
-    ...secretOperations(paths, env, async () => (await engine()).auditSink(auditPath, env)),
+    ...secrets,
+    ...llmOperations(paths, secrets.secretSet),
     names: (kind) => (kind === 'secret' ? secretNames(paths, env) : names(kind)),
   }
 }
@@ -91,8 +94,9 @@ async function secretNames(paths: Paths, env: Environment): Promise<readonly str
   return (await (await openVault(paths, env)).vault.list()).map(({ name }) => name)
 }
 
-async function names(kind: 'backend' | 'profile' | 'agent'): Promise<readonly string[]> {
+async function names(kind: 'backend' | 'profile' | 'agent' | 'preset'): Promise<readonly string[]> {
   if (kind === 'backend') return availableBackends()
+  if (kind === 'preset') return (await import('../policy/ecosystems.ts')).ECOSYSTEM_NAMES
   if (kind === 'profile') return (await import('../contract/config.ts')).PROFILE_NAMES
   return (await import('../agents/registry.ts')).agentNames()
 }

@@ -1,4 +1,4 @@
-import { addSpend, type LlmBudget, type LlmSpend } from '../../contract/llm.ts'
+import { addSpend, firstDay, type LlmBudget, type LlmSpend } from '../../contract/llm.ts'
 import { isAppError } from '../../contract/errors.ts'
 import { ignore } from '../../lib/ignore.ts'
 
@@ -161,10 +161,3 @@ const LIMITS: readonly {
 
 const count = (value: number): string => Math.ceil(value).toLocaleString('en-US')
 const per = (period: LlmBudget['period']): string => (period === 'day' ? ' a day' : period === 'month' ? ' a month' : '')
-
-/** First day of the period that `now` is in, UTC; undefined: there is none. */
-export function firstDay(period: LlmBudget['period'], now: Date): string | undefined {
-  const day = now.toISOString().slice(0, 10)
-  if (period === 'day') return day
-  return period === 'month' ? `${day.slice(0, 8)}01` : undefined
-}

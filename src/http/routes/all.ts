@@ -5,6 +5,7 @@ import type { Handlers } from '../handler.ts'
 import { eventHandlers } from './events.ts'
 import { execHandlers } from './exec.ts'
 import { fileHandlers } from './files.ts'
+import { llmHandlers } from './llm.ts'
 import { rawHandlers } from './raw.ts'
 import { runHandlers } from './run.ts'
 import { sandboxHandlers } from './sandboxes.ts'
@@ -22,6 +23,7 @@ export function routeHandlers(metrics: HttpMetrics): Handlers {
     ...execHandlers,
     ...fileHandlers,
     ...rawHandlers,
+    ...llmHandlers,
     ...socketHandlers,
     ...secretHandlers,
     metrics: async (_input, { deps }) => text(await metrics.text(deps.sandboxes), 'text/plain; version=0.0.4; charset=utf-8'),

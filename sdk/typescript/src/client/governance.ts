@@ -45,13 +45,15 @@ export abstract class GovernanceClient extends FilesClient {
     return this.api.json('GET', route('sandboxes', name, 'proxy'), { options })
   }
 
-  /** Tokens by sandbox. */
-  async llmUsage(options?: RequestOptions): Promise<Record<string, LlmUsageEntry[]>> {
-    return this.api.json('GET', '/llm/usage', { options })
+  /** Tokens by sandbox. `since`: only of this last time, such as `7d`. */
+  async llmUsage(options: RequestOptions & { since?: string } = {}): Promise<Record<string, LlmUsageEntry[]>> {
+    const { since, ...rest } = options
+    return this.api.json('GET', '/llm/usage', { query: { since }, options: rest })
   }
 
-  async sandboxLlmUsage(sandbox: string, options?: RequestOptions): Promise<LlmUsageEntry[]> {
-    return this.api.json('GET', route('llm', 'usage', sandbox), { options })
+  async sandboxLlmUsage(sandbox: string, options: RequestOptions & { since?: string } = {}): Promise<LlmUsageEntry[]> {
+    const { since, ...rest } = options
+    return this.api.json('GET', route('llm', 'usage', sandbox), { query: { since }, options: rest })
   }
 
   async llmSpend(options?: RequestOptions): Promise<Record<string, unknown>> {
@@ -68,6 +70,7 @@ export abstract class GovernanceClient extends FilesClient {
     return this.api.json('PUT', route('llm', 'keys', provider), { body: key, options })
   }
 
+  /** The vault keeps the key. */
   async deleteLlmKey(provider: string, options?: RequestOptions): Promise<void> {
     await this.api.json('DELETE', route('llm', 'keys', provider), { options })
   }

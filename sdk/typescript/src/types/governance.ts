@@ -17,11 +17,21 @@ export interface LlmUsageEntry {
   streaming_count: number
   total_input_tokens: number
   total_output_tokens: number
+  total_cached_tokens: number
   total_tokens: number
+  /** Bytes of bodies of requests. */
+  bytes_out: number
+  /** Dollars, of the calls that have a price; absent where none has. */
+  cost_usd?: number
+  /** Calls that used tokens of a model without a price. */
+  unpriced_count: number
+  /** Calls whose reply did not say its usage. */
+  estimated_count: number
   last_request: string
 }
 export interface LlmKeyRequest {
-  vault_key_name: string
+  /** @default PROVIDER_API_KEY */
+  vault_key_name?: string
   /** Stored in the vault under that name. */
   value?: string
 }
