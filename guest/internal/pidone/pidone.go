@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -81,7 +82,25 @@ func Main() int {
 		}
 	}
 	go obey(child)
-	return collect(child, spec.Terminal)
+	code := collect(child, spec.Terminal)
+	if network != nil && os.Getpid() == 1 {
+		endOthers()
+		network.Finish(lastWords)
+	}
+	return code
+}
+
+// lastWords is how long what the command sent may take to be with the gateway after its end.
+const lastWords = 2 * time.Second
+
+// endOthers kills what the command left behind, as the kernel would when we end: its connections end with it.
+func endOthers() {
+	_ = syscall.Kill(-1, syscall.SIGKILL)
+	for {
+		if _, err := syscall.Wait4(-1, nil, 0, nil); err != nil && err != syscall.EINTR {
+			return
+		}
+	}
 }
 
 // readOrders takes what the arguments name: what to start, and the network it has, if any.
