@@ -23,7 +23,7 @@ export type ClientHelloState =
   | { readonly kind: 'malformed' }
 
 /** What a ClientHello may have, records' heads included: far more than any has. */
-export const MOST_HELLO_BYTES = 64 * 1024
+const MOST_HELLO_BYTES = 32 * 1024
 const RECORD_HEAD_BYTES = 5
 const MOST_RECORD_BYTES = 16_384
 const HANDSHAKE = 22

@@ -85,7 +85,7 @@ async function serveDialed(run: FlowRun): Promise<void> {
   } catch (error) {
     ignore(error, 'the flow is gone')
     upstream.destroy()
-    run.tell({ verdict: 'failed', address: upstream.address, reason: 'the program reset its connection' })
+    run.tell({ verdict: 'allowed', ...(run.verdict.allowed ? { rule: run.verdict.rule } : {}), address: upstream.address })
     throw error
   }
 }

@@ -26,7 +26,8 @@ export class UdpUpstream implements Upstream {
 
   readonly handlers = {
     data: (_socket: unknown, datagram: Uint8Array) => this.#received(datagram),
-    error: (_socket: unknown, cause: Error) => this.#lose(new DialError('refused', cause.message)),
+    // Bun hands over the error alone, whatever its types say.
+    error: () => this.#lose(new DialError('refused', 'nobody listens there')),
   }
 
   opened(socket: udp.ConnectedSocket<'uint8array'>): void {
