@@ -1,5 +1,7 @@
 import type { ResolvedConfig } from '../../contract/config.ts'
 import { AppError } from '../../contract/errors.ts'
+import type { PublishedPort } from '../../contract/network.ts'
+import { formatPublishedPort, parsePublishedPort } from '../../contract/published-port.ts'
 import type { RunRequest } from '../../contract/run.ts'
 import type { Caller } from '../../contract/sandbox-operations.ts'
 import type { CreateRequest } from '../../contract/sandboxes.ts'
@@ -96,9 +98,18 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, { 
   const id = deps.newId()
   const permissions = { ...resolved.permissions, workspace: workspace.view === undefined ? ('none' as const) : ('copy' as const) }
   const saved: SavedSpec = {
-    spec: { id, name: request.name, image: 'host', workspace: workspace.view, permissions, callerPath: request.caller_path ?? '' },
+    spec: {
+      id,
+      name: request.name,
+      image: 'host',
+      workspace: workspace.view,
+      permissions,
+      callerPath: request.caller_path ?? '',
+      ...(permissions.network === 'none' ? {} : { network: { files: [], env: {} } }),
+    },
     commands: config.commands,
     cwd: workspace.cwdInside,
+    network: { publish: [...config.publish, ...(request.ports ?? []).map(publishedPort)], secrets: [] },
   }
   return {
     id,
@@ -113,7 +124,7 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, { 
     description: request.description ?? null,
     agent: request.agent ?? null,
     project: workspace.view?.hostPath ?? null,
-    ports: request.ports ?? [],
+    ports: (saved.network?.publish ?? []).map(formatPublishedPort),
     environment: { ...config.environment, ...parseVariables(request.env ?? []) },
     lifecycle: request.lifecycle ?? null,
     createdAt: now.toISOString(),
@@ -123,6 +134,13 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, { 
     archivedAt: null,
     archivedReason: null,
   }
+}
+
+/** Errors: `invalid_argument`. */
+function publishedPort(text: string): PublishedPort {
+  const port = parsePublishedPort(text)
+  if ('problem' in port) throw new AppError('invalid_argument', `"${text.slice(0, 60)}": ${port.problem}`)
+  return port
 }
 
 function unshared({ permissions }: ResolvedPermissions): string[] {

@@ -22,6 +22,10 @@ export interface LifecycleDeps {
   /** The driver of a sandbox. Errors: `backend_unknown`, `not_available_yet`. */
   readonly driver: (name: string | undefined) => Promise<Driver>
   readonly greet: (handle: SandboxHandle, signal: AbortSignal) => Promise<void>
+  /** Opens the way out and the ports of a sandbox that runs. */
+  readonly openNetwork: (record: SandboxRecord, handle: SandboxHandle) => Promise<void>
+  /** Closes them. */
+  readonly closeNetwork: (id: string) => Promise<void>
   /** Lets go of what connects us to a sandbox that has ended. */
   readonly disconnect: (handle: SandboxHandle) => Promise<void>
   /** Tells of each change, once. Never fails. */
@@ -208,9 +212,9 @@ export class Lifecycle {
   }
 
   async #steps(list: StepList, record: SandboxRecord, signal: AbortSignal, timings: Record<string, number>): Promise<SandboxRecord> {
-    const { store, greet, at, monotonic } = this.#deps
+    const { store, greet, openNetwork, at, monotonic } = this.#deps
     const verbs = await this.#verbs(record)
-    return runSteps({ store, now: monotonic, at }, list, { record, verbs, signal, greet }, timings)
+    return runSteps({ store, now: monotonic, at }, list, { record, verbs, signal, greet, openNetwork }, timings)
   }
 
   /** Ends what runs, and lets go of it last: commands that end in good order are heard to the end. */
@@ -221,6 +225,7 @@ export class Lifecycle {
   }
 
   async #disconnect(record: SandboxRecord): Promise<void> {
+    await this.#deps.closeNetwork(record.id)
     try {
       const handle = handleOf(record)
       if (handle !== undefined) await this.#deps.disconnect(handle)

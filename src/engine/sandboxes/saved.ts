@@ -1,6 +1,8 @@
 import type { CommandRules } from '../../contract/config.ts'
 import type { SandboxHandle, SandboxSpec } from '../../drivers/driver.ts'
 import { AppError } from '../../contract/errors.ts'
+import type { PublishedPort } from '../../contract/network.ts'
+import type { SecretBinding } from '../../contract/secrets.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 
 /** What of a sandbox's making is kept as JSON: all that later starts and commands need. */
@@ -10,6 +12,16 @@ export interface SavedSpec {
   readonly commands: readonly CommandRules[]
   /** Where commands start. */
   readonly cwd: string
+  /** Absent in sandboxes without a network or of an earlier release. */
+  readonly network?: SavedNetwork
+}
+
+/** What belongs to the network of a sandbox besides its rules, which are in its permissions. */
+export interface SavedNetwork {
+  /** As wanted: the host chooses anew at each start where the port is 0. */
+  readonly publish: readonly PublishedPort[]
+  /** Never values. */
+  readonly secrets: readonly SecretBinding[]
 }
 
 /** The parts of a record that are JSON of ours. Errors: `store_failed` for a record that somebody else wrote. */

@@ -18,6 +18,8 @@ export interface StepContext {
   readonly signal: AbortSignal
   /** Makes sure that an agent answers at the handle's address. */
   readonly greet: (handle: SandboxHandle, signal: AbortSignal) => Promise<void>
+  /** Opens its way out and its ports. */
+  readonly openNetwork: (record: SandboxRecord, handle: SandboxHandle) => Promise<void>
 }
 
 const GRACE_MS = 3_000
@@ -41,6 +43,13 @@ const greetAgent: Step = {
     return undefined
   },
 }
+const openNetwork: Step = {
+  name: 'open-network',
+  run: async (context) => {
+    await context.openNetwork(context.record, handleIn(context.record))
+    return undefined
+  },
+}
 const stopProcesses: Step = {
   name: 'stop-processes',
   run: async ({ record, verbs, signal }) => {
@@ -59,7 +68,7 @@ const destroy: Step = {
 
 export const STEPS = {
   create: [plan, makeFiles],
-  start: [startProcesses, greetAgent],
+  start: [startProcesses, greetAgent, openNetwork],
   stop: [stopProcesses],
   remove: [destroy],
 } as const satisfies Record<string, readonly Step[]>

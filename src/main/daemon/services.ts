@@ -12,11 +12,13 @@ import { oomKey } from '../../engine/sandboxes/commands.ts'
 import { EventBus } from '../../engine/sandboxes/events.ts'
 import { Idempotency } from '../../engine/sandboxes/idempotency.ts'
 import { Lifecycle, verbsOf } from '../../engine/sandboxes/lifecycle.ts'
+import { SandboxNetworks } from '../../engine/sandboxes/networks.ts'
+import type { WayOut } from '../../engine/network/way-out.ts'
 import { SandboxLocks } from '../../engine/sandboxes/locks.ts'
 import { createSandboxOperations } from '../../engine/sandboxes/operations.ts'
 import { OomWatch } from '../../engine/sandboxes/oom-watch.ts'
 import { reconcile } from '../../engine/sandboxes/reconcile.ts'
-import { handleOf } from '../../engine/sandboxes/saved.ts'
+import { handleOf, savedOf } from '../../engine/sandboxes/saved.ts'
 import { type Webhook, Webhooks } from '../../engine/sandboxes/webhooks.ts'
 import { GuestPool } from '../../guestlink/index.ts'
 import { ignore } from '../../lib/ignore.ts'
@@ -65,18 +67,27 @@ export function createServices(options: ServiceOptions): Services {
   const guests = new GuestPool({ role: 'daemon', version: options.version })
   const background = new Background(log)
   const oom = new OomWatch()
+  const networks = new SandboxNetworks({
+    version: options.version,
+    egressPath: async (handle) => verbsOf(await driver(handle.driver)).connect(handle).egressPath,
+    guest: async (handle) => guests.get(await socketOf(driver, handle)),
+    wayOut: (record) => wayOutOf(record),
+    log,
+  })
   const lifecycle = new Lifecycle({
     store,
     locks,
     driver,
     greet: async (handle, signal) => void (await guests.get(await socketOf(driver, handle), signal)),
+    openNetwork: async (record, handle) => void (await networks.open(record, handle)),
+    closeNetwork: (id) => networks.close(id),
     disconnect: async (handle) => guests.drop(await socketOf(driver, handle)),
     announce: (change) => announce({ events, audit: options.audit, follow, forget, rescheduled: () => autopilot.reset(), log }, change),
     now,
     monotonic,
     at: options.at ?? (() => undefined),
   })
-  const parts: Parts = { store, events, activity, locks, guests, lifecycle, background, oom }
+  const parts: Parts = { store, events, activity, locks, guests, lifecycle, background, oom, networks }
   const follow = followWith(options, parts)
   const forget = (record: SandboxRecord): void => oom.forget(oomKey(record))
   const autopilot = new Autopilot({ store, lifecycle, activity, isBusy: busyWith(options, parts), background, now, log })
@@ -98,6 +109,7 @@ export function createServices(options: ServiceOptions): Services {
     end: async () => {
       await background.end(END_LIMIT_MS)
       activity.flush()
+      await networks.end()
       await guests.close()
       store.close()
     },
@@ -114,6 +126,19 @@ interface Parts {
   readonly lifecycle: Lifecycle
   readonly background: Background
   readonly oom: OomWatch
+  readonly networks: SandboxNetworks
+}
+
+/** The gateway of a sandbox that stays. */
+async function wayOutOf(record: SandboxRecord): Promise<{ readonly wayOut: WayOut; readonly release: () => void }> {
+  const [{ hostNetwork }, { NetworkRecorder }, { WayOut }] = await Promise.all([
+    import('../../egress/host-network.ts'),
+    import('../../egress/network-recorder.ts'),
+    import('../../engine/network/way-out.ts'),
+  ])
+  const recorder = new NetworkRecorder({ sandbox: record.name })
+  const { networkRules } = savedOf(record).spec.permissions
+  return { wayOut: new WayOut({ rules: networkRules, network: hostNetwork(), record: recorder.record }), release: () => undefined }
 }
 
 function operationsOf(options: ServiceOptions, parts: Parts & { readonly autopilot: Autopilot }): SandboxOperations {
@@ -144,7 +169,7 @@ function operationsOf(options: ServiceOptions, parts: Parts & { readonly autopil
 }
 
 /** Keeps in touch with a sandbox that runs: when its connection is lost, it has ended by itself, most likely. */
-function followWith({ driver }: ServiceOptions, { guests, lifecycle, background }: Parts): (record: SandboxRecord) => void {
+function followWith({ driver, log }: ServiceOptions, { guests, lifecycle, background, networks }: Parts): (record: SandboxRecord) => void {
   const lost = async (record: SandboxRecord): Promise<void> => {
     if (await lifecycle.lost(record.id, { kind: 'lost', text: 'it ended by itself' })) await keep(record)
   }
@@ -157,7 +182,13 @@ function followWith({ driver }: ServiceOptions, { guests, lifecycle, background 
       await guests.get(path)
     } catch (error) {
       ignore(error, 'no answer is an answer')
-      await lost(record)
+      return await lost(record)
+    }
+    try {
+      // After a start it is open already; after a new daemon has come, it is opened here.
+      await networks.open(record, handle)
+    } catch (error) {
+      log(`sandbox ${record.name}: its ports are not published: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
   return (record) => background.run(`sandbox ${record.name}`, () => keep(record))

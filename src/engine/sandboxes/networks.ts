@@ -1,0 +1,127 @@
+import type { PublishedPort } from '../../contract/network.ts'
+import type { SandboxHandle } from '../../drivers/driver.ts'
+import type { Flow } from '../../egress/types.ts'
+import { GatewayConnection, type Guest } from '../../guestlink/index.ts'
+import { ignore } from '../../lib/ignore.ts'
+import type { SandboxRecord } from '../../store/sandboxes/store.ts'
+import { openPorts, type OpenPorts } from '../network/published-ports.ts'
+import type { WayOut } from '../network/way-out.ts'
+import { savedOf } from './saved.ts'
+
+export interface NetworksDeps {
+  /** Of this program. */
+  readonly version: string
+  /** Where the sandbox's egress connection is; undefined: it has no network. */
+  readonly egressPath: (handle: SandboxHandle) => Promise<string | undefined>
+  readonly guest: (handle: SandboxHandle) => Promise<Guest>
+  /** The gateway of a sandbox with its rules, secrets and meter, and what is to be let go of with it. */
+  readonly wayOut: (record: SandboxRecord) => Promise<{ readonly wayOut: WayOut; readonly release: () => void }>
+  /** One line for the daemon's log. */
+  readonly log: (text: string) => void
+}
+
+/** What this daemon keeps open for one sandbox that runs. */
+interface Open {
+  readonly connection: GatewayConnection | undefined
+  readonly gateway: Promise<{ readonly wayOut: WayOut; readonly release: () => void }> | undefined
+  readonly ports: OpenPorts | undefined
+}
+
+/** How often and how long apart a connection that was lost is made anew, in ms, while its sandbox runs. */
+const RECONNECT_PAUSES_MS = [50, 250, 1_000, 5_000]
+
+/**
+ * The networks of the sandboxes that run: each has a gateway here, which is made at its first connection. While this daemon is away
+ * their networks are closed, and published ports too.
+ */
+export class SandboxNetworks {
+  readonly #deps: NetworksDeps
+  readonly #open = new Map<string, Open>()
+
+  constructor(deps: NetworksDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Opens the way out and the published ports of a sandbox that runs; again, it changes nothing. Resolves with the ports as they are.
+   * Errors: those of `openPorts`; then nothing is open.
+   */
+  async open(record: SandboxRecord, handle: SandboxHandle): Promise<readonly PublishedPort[]> {
+    const before = this.#open.get(record.id)
+    if (before !== undefined) return before.ports?.ports ?? []
+    const path = await this.#deps.egressPath(handle)
+    const wanted = savedOf(record).network?.publish ?? []
+    const ports = wanted.length === 0 ? undefined : await this.#publish(wanted, handle)
+    const opened: Open = { ports, ...(path === undefined ? { connection: undefined, gateway: undefined } : this.#connect(record, path)) }
+    this.#open.set(record.id, opened)
+    if (path !== undefined) void this.#follow(record, path, opened)
+    return ports?.ports ?? []
+  }
+
+  /** Ports that are open for a sandbox now. */
+  ports(id: string): readonly PublishedPort[] {
+    return this.#open.get(id)?.ports?.ports ?? []
+  }
+
+  /** The gateway of a sandbox that runs, for rules of single commands and for changes while it runs. */
+  async wayOut(id: string): Promise<WayOut | undefined> {
+    return (await this.#open.get(id)?.gateway)?.wayOut
+  }
+
+  /** Closes what belongs to a sandbox. Safe to repeat; never rejects. */
+  async close(id: string): Promise<void> {
+    const open = this.#open.get(id)
+    this.#open.delete(id)
+    if (open === undefined) return
+    await Promise.all([open.connection?.bye(), open.ports?.close()])
+    await release(open)
+  }
+
+  /** Closes all of them: their networks are closed until another daemon comes. */
+  async end(): Promise<void> {
+    await Promise.all([...this.#open.keys()].map((id) => this.close(id)))
+  }
+
+  #publish(wanted: readonly PublishedPort[], handle: SandboxHandle): Promise<OpenPorts> {
+    return openPorts(wanted, async (target, signal) => (await this.#deps.guest(handle)).connectPort(target, signal))
+  }
+
+  #connect(record: SandboxRecord, path: string): Pick<Open, 'connection' | 'gateway'> {
+    const gateway = this.#open.get(record.id)?.gateway ?? this.#deps.wayOut(record)
+    gateway.catch((error: unknown) => this.#deps.log(`sandbox ${record.name}: its network stays closed: ${String(error)}`))
+    const serve = async (flow: Flow): Promise<void> => {
+      try {
+        ;(await gateway).wayOut.serve(flow)
+      } catch (error) {
+        ignore(error, 'said in the log: without a gateway there is no network')
+        flow.refuse('refused', 'the gateway could not be started')
+      }
+    }
+    const connection = new GatewayConnection({ unix: path }, { version: this.#deps.version, onFlow: (flow) => void serve(flow) })
+    return { connection, gateway }
+  }
+
+  /** Makes the connection anew when it is lost although the sandbox is still there. */
+  async #follow(record: SandboxRecord, path: string, opened: Open): Promise<void> {
+    let current = opened
+    for (const pause of RECONNECT_PAUSES_MS) {
+      const reason = await current.connection?.closed
+      if (reason === undefined || this.#open.get(record.id) !== current) return
+      await Bun.sleep(pause)
+      if (this.#open.get(record.id) !== current) return
+      current = { ...current, ...this.#connect(record, path) }
+      this.#open.set(record.id, current)
+    }
+    this.#deps.log(`sandbox ${record.name}: its egress connection is lost; its network is closed until it is started again`)
+  }
+}
+
+async function release(open: Open): Promise<void> {
+  try {
+    const made = await open.gateway
+    made?.wayOut.close()
+    made?.release()
+  } catch (error) {
+    ignore(error, 'it was never there')
+  }
+}
