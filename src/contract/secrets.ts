@@ -33,6 +33,11 @@ export function secretNameProblem(name: string): string | undefined {
   return name.length > LONGEST_SECRET_NAME ? `has ${name.length} characters; the most is ${LONGEST_SECRET_NAME}` : undefined
 }
 
+/** Said once to whoever puts a value on the command line; also for `KEY=VALUE:HOST` and keys of `serve`. */
+export const SEEN_ON_COMMAND_LINE =
+  'A value on the command line can be seen in the list of processes and in the history of the shell. ' +
+  'Leave it out to be asked for it, or give it in a file or on stdin.'
+
 /** Parts of a request in which a placeholder is swapped; headers always. */
 export const SWAP_PLACES = ['query', 'body'] as const
 export type SwapPlace = (typeof SWAP_PLACES)[number]

@@ -1,16 +1,13 @@
 import { join } from 'node:path'
 import type { AuditSink } from '../contract/events.ts'
 import type { Operations } from '../contract/operations.ts'
+import { SEEN_ON_COMMAND_LINE } from '../contract/secrets.ts'
 import { createFirstTime } from '../store/first-time.ts'
 import type { Paths } from './paths.ts'
 import { openVault } from './vault.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 type SecretOperations = Pick<Operations, 'secretList' | 'secretSet' | 'secretDelete' | 'secretGet'>
-
-const ON_COMMAND_LINE =
-  'A value on the command line can be seen in the list of processes and in the history of the shell. ' +
-  'Leave it out to be asked for it, or give it on stdin.'
 
 /** The vault as doors use it. Every use but a list is in the audit log, by name. */
 export function secretOperations(paths: Paths, env: Environment, audit: () => Promise<AuditSink>): SecretOperations {
@@ -24,7 +21,7 @@ export function secretOperations(paths: Paths, env: Environment, audit: () => Pr
       await vault.set(name, value)
       await (await audit()).append({ type: 'secret_set', name })
       const warn = seen && createFirstTime(join(paths.dataDir, 'notices'))('secret value on the command line')
-      return { notices: warn ? [...notices, ON_COMMAND_LINE] : notices }
+      return { notices: warn ? [...notices, SEEN_ON_COMMAND_LINE] : notices }
     },
     secretDelete: async ({ name }) => {
       const { vault, notices } = await openVault(paths, env)

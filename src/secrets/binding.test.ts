@@ -4,19 +4,24 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { AppError, isAppError } from '../contract/errors.ts'
+import { type AppError, isAppError } from '../contract/errors.ts'
 import type { SecretBinding } from '../contract/secrets.ts'
 import { Secret } from '../lib/secret.ts'
 import { checkConflicts, parseSecret, parseSecretRequest } from './binding.ts'
 import { bindSecrets, secretFiles } from './bound.ts'
 import { parseSecretsTable } from './config.ts'
 import { hostMatches, parseHostPattern } from './host-pattern.ts'
+import { forwardSecrets, storeValues } from './forward.ts'
 import { type ResolveContext, resolveSecrets, type WantedSecret } from './resolve.ts'
 
 const shown = (text: string) => {
   const { source, targets, exposed } = parseSecret(text)
   const from = source.kind === 'given' ? `given ${source.value.reveal()}` : source.kind === 'file' ? `file ${source.path}` : source.kind
-  return [from, ...targets.map(({ hosts, header, basicUser }) => [hosts.join(), header ?? basicUser].filter(Boolean).join(' ')), exposed ? '!' : '']
+  return [
+    from,
+    ...targets.map(({ hosts, header, basicUser }) => [hosts.join(), header ?? basicUser].filter(Boolean).join(' ')),
+    exposed ? '!' : '',
+  ]
     .filter((one) => one !== '')
     .join(' | ')
 }
@@ -108,16 +113,20 @@ describe('a binding', () => {
 
   test('never says its value when it is refused', () => {
     fc.assert(
-      fc.property(fc.string({ minLength: 8, maxLength: 40 }), fc.constantFrom('KEY=', 'KEY =', 'a b=', '=', 'KEY=x:*.com'), (value, before) => {
-        const secret = `Vv${value}vV`
-        try {
-          const parsed = parseSecret(`${before}${secret}`)
-          expect(JSON.stringify(parsed) + inspect(parsed, { depth: 9 })).not.toContain(secret)
-        } catch (error) {
-          if (!isAppError(error)) throw error
-          expect(error.message + error.fix).not.toContain(secret)
-        }
-      }),
+      fc.property(
+        fc.string({ minLength: 8, maxLength: 40 }),
+        fc.constantFrom('KEY=', 'KEY =', 'a b=', '=', 'KEY=x:*.com'),
+        (value, before) => {
+          const secret = `Vv${value}vV`
+          try {
+            const parsed = parseSecret(`${before}${secret}`)
+            expect(JSON.stringify(parsed) + inspect(parsed, { depth: 9 })).not.toContain(secret)
+          } catch (error) {
+            if (!isAppError(error)) throw error
+            expect(error.message + error.fix).not.toContain(secret)
+          }
+        },
+      ),
     )
   })
 
@@ -134,7 +143,9 @@ describe('a binding', () => {
   })
 
   test('of any text is understood or refused', () => {
-    const pieces = fc.array(fc.oneof(fc.constantFrom('KEY', ':', '=', '@', '-', ',', '*.', 'a.example', '443', 'X-K'), fc.string({ maxLength: 4 })))
+    const pieces = fc.array(
+      fc.oneof(fc.constantFrom('KEY', ':', '=', '@', '-', ',', '*.', 'a.example', '443', 'X-K'), fc.string({ maxLength: 4 })),
+    )
     fc.assert(
       fc.property(pieces, (parts) => {
         try {
@@ -178,7 +189,14 @@ describe('a binding', () => {
     ])
     expect(source.kind).toBe('given')
     const base = { name: 'KEY', host: 'a.example' }
-    for (const bad of [{ methods: ['TRACE'] }, { methods: ['G T'] }, { paths: ['v1'] }, { paths: ['/a?b'] }, { paths: ['/a b'] }, { value: '' }]) {
+    for (const bad of [
+      { methods: ['TRACE'] },
+      { methods: ['G T'] },
+      { paths: ['v1'] },
+      { paths: ['/a?b'] },
+      { paths: ['/a b'] },
+      { value: '' },
+    ]) {
       expect(refusal(() => parseSecretRequest({ ...base, ...bad })).code).toBe('invalid_argument')
     }
   })
@@ -304,6 +322,32 @@ describe('resolving', () => {
     ])
   })
 
+  test('for the daemon sends what only the caller has, and the other side understands the same', async () => {
+    const texts = ['GH_TOKEN', 'A:a.example:X-Key', 'B=v:*.b.example:8443,c.example', 'ANTHROPIC_API_KEY', 'C=-:c.example']
+    const parsed = [
+      ...texts.map((text) => parseSecret(text)),
+      parseSecretRequest({ name: 'D', value: 'd', host: 'd.example', in: ['body'], methods: ['GET'], paths: ['/d'] }),
+    ]
+    const requests = await forwardSecrets(
+      parsed,
+      context({ vault: vaultOf({ A: '1', GH_TOKEN: '2' }), env: { ANTHROPIC_API_KEY: 'env' }, readStdin: async () => Buffer.from('in\n') }),
+    )
+    expect(requests.map(({ name, value }) => [name, value])).toEqual([
+      ['GH_TOKEN', undefined],
+      ['A', undefined],
+      ['B', 'v'],
+      ['ANTHROPIC_API_KEY', 'env'],
+      ['C', 'in'],
+      ['D', 'd'],
+    ])
+    expect(requests.map((request) => parseSecretRequest(request, { local: false }).targets)).toEqual(parsed.map(({ targets }) => targets))
+    const stored: string[] = []
+    await storeValues(new Map([['sandbox/a/B', new Secret('v')]]), {
+      set: async (name, value) => void stored.push(`${name} ${value.reveal()}`),
+    })
+    expect(stored).toEqual(['sandbox/a/B v'])
+  })
+
   test('gives the sandbox placeholders only; values are in memory and nowhere in what is written', async () => {
     const given = 'sk-a-value-that-nobody-sees'
     const resolved = await resolveSecrets(
@@ -314,7 +358,9 @@ describe('resolving', () => {
     const token = bound.variables['GH_TOKEN']!
     expect(token).toMatch(/^AGENTKERNEL_PLACEHOLDER_[0-9a-f]{32}$/)
     expect(bound.variables).toEqual({ A: 'ak-proxy-managed', GH_TOKEN: token })
-    expect(new Set(bound.secrets.filter(({ binding }) => binding.name === 'GH_TOKEN').map(({ placeholder }) => placeholder))).toEqual(new Set([token]))
+    expect(new Set(bound.secrets.filter(({ binding }) => binding.name === 'GH_TOKEN').map(({ placeholder }) => placeholder))).toEqual(
+      new Set([token]),
+    )
     expect([...secretFiles(bound.secrets)].map(([name, content]) => [name, String(content())])).toEqual([['F', '[secret]']])
     expect(bound.secrets[0]!.value()?.reveal()).toBe(given)
     const everything = { resolved, bound, values: [...resolved.values], now: bound.secrets.map(({ value }) => value()) }

@@ -18,7 +18,10 @@ export function parseSecretsTable(table: SecretsTable): SecretsConfig {
   if (backend === undefined) return { secrets }
   const known = VAULT_BACKENDS.find((one) => one === backend)
   if (known === undefined) {
-    throw new AppError('config_invalid', `[secrets] backend is ${JSON.stringify(backend).slice(0, 60)}; it is one of ${VAULT_BACKENDS.join(', ')}`)
+    throw new AppError(
+      'config_invalid',
+      `[secrets] backend is ${JSON.stringify(backend).slice(0, 60)}; it is one of ${VAULT_BACKENDS.join(', ')}`,
+    )
   }
   return { backend: known, secrets }
 }

@@ -94,7 +94,11 @@ export function createFileVault(options: FileVaultOptions): Vault {
       })
       return found
     },
-    list: async () => (await content()).entries.filter(({ name }) => !isInternal(name)).map(shown).toSorted(byName),
+    list: async () =>
+      (await content()).entries
+        .filter(({ name }) => !isInternal(name))
+        .map(shown)
+        .toSorted(byName),
     forget: async (sandboxId) => {
       const below = `sandbox/${sandboxId}/`
       if (!(await content()).entries.some(({ name }) => name.startsWith(below))) return
@@ -138,7 +142,9 @@ function withLegacy(content: VaultContent, { legacyPath, notice, now }: FileVaul
   const taken = found.filter(({ name }) => !content.entries.some((entry) => entry.name === name))
   if (taken.length > 0) {
     const what = `${taken.length} ${taken.length === 1 ? 'secret' : 'secrets'}`
-    notice(`${what} of "${legacyPath}" taken over into the encrypted vault; that file is not encrypted, so remove it once you need it no more`)
+    notice(
+      `${what} of "${legacyPath}" taken over into the encrypted vault; that file is not encrypted, so remove it once you need it no more`,
+    )
   }
   return { entries: [...content.entries, ...taken.map((entry) => stored(entry, now().toISOString()))], imported: true }
 }

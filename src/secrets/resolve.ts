@@ -92,7 +92,7 @@ async function textOf(name: string, source: { kind: 'file'; path: string } | { k
 }
 
 /** A value as files and pipes give it: text, without the line break that editors and `echo` put at its end. Errors: `invalid_argument`. */
-export function valueText(name: string, bytes: Uint8Array): string {
+function valueText(name: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\r?\n$/, '')
   } catch (error) {

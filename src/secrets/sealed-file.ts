@@ -101,8 +101,7 @@ function envelopeOf(path: string, bytes: Uint8Array): Envelope {
     })
   }
   const { id, key, check, nonce, data: sealed } = rest
-  const whole =
-    matches(id, /^[0-9a-f]{32}$/) && matches(check, /^[0-9a-f]{32}$/) && matches(nonce, /^.{16}$/) && typeof sealed === 'string'
+  const whole = matches(id, /^[0-9a-f]{32}$/) && matches(check, /^[0-9a-f]{32}$/) && matches(nonce, /^.{16}$/) && typeof sealed === 'string'
   if (!whole || (key !== 'file' && key !== 'keychain')) throw damaged(path, 'its header is not whole')
   return { id, key, check, nonce, data: sealed }
 }

@@ -68,4 +68,3 @@ function keyOf(text: string): Buffer | undefined {
 function lost(detail: string, options: { readonly fix?: string } = {}): never {
   throw new AppError('vault_locked', detail, options)
 }
-

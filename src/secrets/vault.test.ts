@@ -1,5 +1,16 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -94,11 +105,14 @@ describe('the vault in a file', () => {
     for (const name of readdirSync(folder)) {
       const text = readFileSync(join(folder, name), 'latin1')
       expect(text).not.toContain('TELLING_NAME')
-      for (const form of [VALUE, Buffer.from(VALUE).toString('base64'), Buffer.from(VALUE).toString('hex')]) expect(text).not.toContain(form)
+      for (const form of [VALUE, Buffer.from(VALUE).toString('base64'), Buffer.from(VALUE).toString('hex')])
+        expect(text).not.toContain(form)
       expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600)
     }
     expect(statSync(folder).mode & 0o777).toBe(0o700)
-    expect(inspect(await vault.get('TELLING_NAME')) + JSON.stringify(await vault.list()) + inspect(vault, { depth: 9 })).not.toContain(VALUE)
+    expect(inspect(await vault.get('TELLING_NAME')) + JSON.stringify(await vault.list()) + inspect(vault, { depth: 9 })).not.toContain(
+      VALUE,
+    )
   })
 
   test('seals each writing anew', async () => {
@@ -147,7 +161,13 @@ describe('a vault that is not as it was', () => {
       const code = await codeOf(() => vaultIn(dataDir).get('KEY'))
       expect([at, ['vault_damaged', 'vault_locked'].includes(code ?? '')]).toEqual([at, true])
     }
-    for (const bytes of [Buffer.alloc(0), whole.subarray(0, whole.length / 2), Buffer.from('{}'), Buffer.from('null'), Buffer.from([255])]) {
+    for (const bytes of [
+      Buffer.alloc(0),
+      whole.subarray(0, whole.length / 2),
+      Buffer.from('{}'),
+      Buffer.from('null'),
+      Buffer.from([255]),
+    ]) {
       writeFileSync(file(dataDir), bytes)
       expect(await codeOf(() => vaultIn(dataDir).set('KEY', new Secret('new')))).toBe('vault_damaged')
       expect(readFileSync(file(dataDir)).equals(bytes)).toBe(true)
@@ -268,7 +288,11 @@ describe('the environment as a vault', () => {
   test('is read by both names and never written, but keeps what belongs to sandboxes in the file', async () => {
     const env = { AGENTKERNEL_SECRET_KEY: 'mine', KEY: 'other', TOKEN: 't', EMPTY: '' }
     const vault = vaultIn(home(), { backend: 'env', env })
-    expect([await revealed(vault.get('KEY')), await revealed(vault.get('TOKEN')), await vault.get('EMPTY')]).toEqual(['mine', 't', undefined])
+    expect([await revealed(vault.get('KEY')), await revealed(vault.get('TOKEN')), await vault.get('EMPTY')]).toEqual([
+      'mine',
+      't',
+      undefined,
+    ])
     expect(await vault.get('__proto__')).toBeUndefined()
     expect(await vault.list()).toEqual([{ name: 'KEY', backend: 'env' }])
     expect(await codeOf(() => vault.set('KEY', new Secret('x')))).toBe('vault_read_only')

@@ -44,7 +44,8 @@ function reason(secrets: readonly BoundSecret[], sent: Sent = {}): string {
   expect(decision.reason).not.toContain(VALUE)
   return decision.reason
 }
-const header = (headers: RequestHead['headers'], name: string) => headers.filter(([one]) => one.toLowerCase() === name).map(([, value]) => value)
+const header = (headers: RequestHead['headers'], name: string) =>
+  headers.filter(([one]) => one.toLowerCase() === name).map(([, value]) => value)
 const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
 function filtered(body: BodyFilter | undefined, ...chunks: string[]): string {
   if (body === undefined) return chunks.join('')
@@ -81,7 +82,9 @@ describe('a secret of a header', () => {
   })
 
   test('is Basic where git wants it, and within the Basic that a program made itself', () => {
-    expect(header(pass([bound({ basicUser: 'x-access-token' })]).head.headers, 'authorization')).toEqual([basic(`x-access-token:${SIMPLE}`)])
+    expect(header(pass([bound({ basicUser: 'x-access-token' })]).head.headers, 'authorization')).toEqual([
+      basic(`x-access-token:${SIMPLE}`),
+    ])
     const own = pass([bound({})], { headers: [['Authorization', basic(`me:${MANAGED}`)]] })
     expect(header(own.head.headers, 'authorization')).toEqual([basic(`me:${SIMPLE}`)])
     const foreign = pass([bound({})], { headers: [['Authorization', basic('me:mine')]] })
@@ -89,7 +92,13 @@ describe('a secret of a header', () => {
   })
 
   test('goes to no other host, no other port and never over http', () => {
-    for (const to of [{ host: 'example.com' }, { host: 'x.api.example.com' }, { host: 'api.example.com.evil.test' }, { port: 8443 }, { scheme: 'http' as const }]) {
+    for (const to of [
+      { host: 'example.com' },
+      { host: 'x.api.example.com' },
+      { host: 'api.example.com.evil.test' },
+      { port: 8443 },
+      { scheme: 'http' as const },
+    ]) {
       const { head, secrets } = pass([bound({})], { to })
       expect([to, JSON.stringify(head).includes(SIMPLE), secrets]).toEqual([to, false, []])
       expect(reason([bound({})], { to, headers: [['Authorization', `Bearer ${MANAGED}`]] })).not.toBe('')
@@ -109,11 +118,21 @@ describe('a secret of a header', () => {
     const limited = [bound({ methods: ['POST'], paths: ['/repos/me/*'] })]
     expect(pass(limited, { method: 'POST', target: '/repos/me/x/pulls?a=1' }).secrets).toEqual(['KEY'])
     expect(pass(limited, { method: 'POST', target: '/repos/%6de/x' }).secrets).toEqual(['KEY'])
-    for (const target of ['/repos/you/x', '/repos/me/../you/x', '/repos/me/%2e%2e/you', '/repos/me/..%2fyou', '/repos//me/x', 'https://api.example.com/repos/me/x', '/repos/me\\..\\you']) {
+    for (const target of [
+      '/repos/you/x',
+      '/repos/me/../you/x',
+      '/repos/me/%2e%2e/you',
+      '/repos/me/..%2fyou',
+      '/repos//me/x',
+      'https://api.example.com/repos/me/x',
+      '/repos/me\\..\\you',
+    ]) {
       expect([target, pass(limited, { method: 'POST', target }).secrets]).toEqual([target, []])
       expect(reason(limited, { method: 'POST', target, headers: [['Authorization', `Bearer ${MANAGED}`]] })).toContain('paths')
     }
-    expect(reason(limited, { target: '/repos/me/x', headers: [['Authorization', `Bearer ${MANAGED}`]] })).toBe('KEY is bound to POST requests')
+    expect(reason(limited, { target: '/repos/me/x', headers: [['Authorization', `Bearer ${MANAGED}`]] })).toBe(
+      'KEY is bound to POST requests',
+    )
   })
 
   test('also stands in other headers where the program put its placeholder, if there is one secret only', () => {
@@ -160,7 +179,9 @@ describe('a secret of a header', () => {
   })
 
   test('may be in the query where that is bound, and is refused there otherwise', () => {
-    expect(pass([bound({ swap: ['query'] }, VALUE)], { target: `/v1?key=${MANAGED}&a=b` }).head.target).toBe(`/v1?key=${encodeURIComponent(VALUE)}&a=b`)
+    expect(pass([bound({ swap: ['query'] }, VALUE)], { target: `/v1?key=${MANAGED}&a=b` }).head.target).toBe(
+      `/v1?key=${encodeURIComponent(VALUE)}&a=b`,
+    )
     expect(reason([bound({})], { target: `/v1?key=${MANAGED}` })).toContain('query')
     expect(reason([bound({})], { target: `/v1?key=${MANAGED}`, to: { host: 'other.example' } })).toContain('no secret is bound')
     // The word itself may be searched for.
@@ -207,9 +228,17 @@ describe('a token', () => {
     const secret = token({ swap: ['body'] }, value)
     const text = `before ${TOKEN} between ${TOKEN}after`
     for (const cut of [0, 1, 8, 20, 40, 63, 64, 70, 90]) {
-      const decision = pass([secret], { method: 'POST', headers: [['Content-Type', type], ['Content-Length', `${text.length}`]] })
+      const decision = pass([secret], {
+        method: 'POST',
+        headers: [
+          ['Content-Type', type],
+          ['Content-Length', `${text.length}`],
+        ],
+      })
       expect(decision.body?.changesLength).toBe(true)
-      expect(filtered(decision.body, text.slice(0, cut), text.slice(cut, cut + 5), text.slice(cut + 5))).toBe(`before ${written} between ${written}after`)
+      expect(filtered(decision.body, text.slice(0, cut), text.slice(cut, cut + 5), text.slice(cut + 5))).toBe(
+        `before ${written} between ${written}after`,
+      )
       expect(decision.secrets).toEqual(['KEY'])
     }
   })
@@ -250,7 +279,10 @@ describe('a token', () => {
   test('in bytes that nobody opens is seen, also across chunks', () => {
     const injector = createInjector([token()])
     expect([injector.leaks(Buffer.from(`AUTH ${TOKEN}\r\n`)), injector.leaks(Buffer.from(`AUTH ${MANAGED}`))]).toEqual([true, true])
-    expect([injector.leaks(Buffer.from('AGENTKERNEL_PLACEHOLDER_ and no token')), createInjector([]).leaks(Buffer.from(TOKEN))]).toEqual([false, false])
+    expect([injector.leaks(Buffer.from('AGENTKERNEL_PLACEHOLDER_ and no token')), createInjector([]).leaks(Buffer.from(TOKEN))]).toEqual([
+      false,
+      false,
+    ])
     const watch = injector.watch()
     expect([...TOKEN].map((one) => watch(Buffer.from(one))).indexOf(true)).toBe(TOKEN.length - 1)
   })
@@ -258,7 +290,8 @@ describe('a token', () => {
 
 describe('an answer', () => {
   const injector = createInjector([bound({}, VALUE)])
-  const answer = (headers: RequestHead['headers'] = [], to = HTTPS) => injector.response(to, { status: 200, headers })
+  const answer = (headers: RequestHead['headers'] = [], to: { host: string; port: number } = HTTPS) =>
+    injector.response(to, { status: 200, headers })
 
   test('shows the placeholder where the server sends the value back, in whatever form', () => {
     const forms = [
@@ -336,7 +369,11 @@ describe('an answer', () => {
 test('an injector opens the hosts of its secrets, but not of files, and shows no value', () => {
   const injector = createInjector([bound({ hosts: ['*.example.com'] }), bound({ how: 'file', hosts: ['file.example.org'] })])
   expect(injector.opens('a.example.com', 443)).toBe(true)
-  expect([injector.opens('a.example.com', 80), injector.opens('file.example.org', 443), injector.opens('other.test', 443)]).toEqual([false, false, false])
+  expect([injector.opens('a.example.com', 80), injector.opens('file.example.org', 443), injector.opens('other.test', 443)]).toEqual([
+    false,
+    false,
+    false,
+  ])
   pass([bound({})])
   expect(inspect(injector, { depth: 9 }) + JSON.stringify(injector)).not.toContain(SIMPLE)
 })

@@ -12,8 +12,6 @@ export interface MultiSearch {
   find(bytes: Uint8Array, from: number): Readonly<SearchHit> | undefined
   /** Where the longest tail begins, at or after `from`, that could be the beginning of a pattern; the end when there is none. */
   unfinished(bytes: Uint8Array, from: number): number
-  /** True when a pattern longer than `length` might begin at `start` and go on beyond the end. */
-  mayGrow(bytes: Uint8Array, start: number, length: number): boolean
 }
 export interface SearchHit {
   pattern: number
@@ -65,10 +63,6 @@ export function multiSearch(patterns: readonly Uint8Array[]): MultiSearch {
       let length = 0
       for (const [at, pattern] of patterns.entries()) length = Math.max(length, prefixAtEnd(bytes, from, pattern, failures[at]!))
       return bytes.length - length
-    },
-    mayGrow: (bytes, start, length) => {
-      const left = bytes.length - start
-      return patterns.some((pattern) => pattern.length > length && pattern.length > left && standsAt(bytes, start, pattern, left))
     },
   }
 }

@@ -41,5 +41,7 @@ export function insideBasic(value: string, change: (text: string) => string): st
 
 /** The text with its escapes undone, as often as not what a server reads; the text itself when they cannot be. */
 export function unescaped(text: string): string {
-  return text.includes('%') ? text.replace(/%([0-9a-fA-F]{2})/g, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))) : text
+  return text.includes('%')
+    ? text.replace(/%([0-9a-fA-F]{2})/g, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    : text
 }

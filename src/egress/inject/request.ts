@@ -41,7 +41,12 @@ export function decideRequest(all: readonly Prepared[], bodies: BodyRules, targe
     const body = bodyOf(way, bodies, head)
     // What comes back is searched for echoes, and must be readable for that.
     const readable = here.length === 0 ? headers : withHeader(headers, 'accept-encoding', 'identity')
-    return { kind: 'pass', head: { ...head, target: address, headers: readable }, ...(body === undefined ? {} : { body }), secrets: way.used }
+    return {
+      kind: 'pass',
+      head: { ...head, target: address, headers: readable },
+      ...(body === undefined ? {} : { body }),
+      secrets: way.used,
+    }
   } catch (error) {
     if (!(error instanceof Blocked)) throw error
     return { kind: 'blocked', reason: error.message, secrets: namesIn(way, head) }
@@ -92,7 +97,8 @@ function withHeader(headers: Headers, name: string, value: string): Headers {
 function addressOf(way: Way, target: string): string {
   const cut = target.indexOf('?')
   const path = cut < 0 ? target : target.slice(0, cut)
-  if (hasToken(path) || hasToken(unescaped(path))) throw new Blocked('a placeholder stands in the path of the address, where none is swapped')
+  if (hasToken(path) || hasToken(unescaped(path)))
+    throw new Blocked('a placeholder stands in the path of the address, where none is swapped')
   if (cut < 0) return target
   const inQuery = (one: Prepared): string => encodeURIComponent(valueOf(way, at(one, 'query', way)).toWellFormed())
   const swapped = swapTokens(target.slice(cut), (token) => inQuery(byToken(way, token)[0]))
@@ -164,7 +170,8 @@ function at(one: Prepared, place: SwapPlace, { target }: Way): Prepared {
 function forHeader(way: Way, one: Prepared): string {
   const value = valueOf(way, one)
   // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
-  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) throw new Blocked(`the value of ${one.name} holds a line break or another character that no header can hold`)
+  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value))
+    throw new Blocked(`the value of ${one.name} holds a line break or another character that no header can hold`)
   return Buffer.from(value).toString('latin1')
 }
 

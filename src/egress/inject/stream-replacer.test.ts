@@ -28,7 +28,11 @@ function cutAt(text: string, places: readonly number[]): string[] {
 describe('a stream', () => {
   test('is changed alike, however it is cut', () => {
     const word = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 2, maxLength: 7 })
-    const rules = fc.uniqueArray(fc.tuple(word, fc.string({ unit: fc.constantFrom('X', 'Y'), maxLength: 3 })), { minLength: 1, maxLength: 5, selector: ([pattern]) => pattern })
+    const rules = fc.uniqueArray(fc.tuple(word, fc.string({ unit: fc.constantFrom('X', 'Y'), maxLength: 3 })), {
+      minLength: 1,
+      maxLength: 5,
+      selector: ([pattern]) => pattern,
+    })
     const text = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 60 })
     fc.assert(
       fc.property(rules, text, fc.array(fc.nat(), { maxLength: 12 }), (pairs, whole, cuts) => {

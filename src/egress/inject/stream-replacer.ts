@@ -41,7 +41,11 @@ export function streamReplacer({ rules, search, changesLength }: RuleSet, onFoun
     let done = 0
     for (let hit = search.find(bytes, 0); hit !== undefined; hit = search.find(bytes, done)) {
       const { start, end, pattern } = hit
-      if (!isLast && search.mayGrow(bytes, start, end - start)) return joined(bytes, pieces, done, keep(bytes, start))
+      // A longer pattern that begins here or earlier may be cut off by the end of the chunk; then it is not yet decided.
+      if (!isLast && start > bytes.length - search.longest) {
+        const open = search.unfinished(bytes, done)
+        if (open <= start) return joined(bytes, pieces, done, keep(bytes, open))
+      }
       const rule = rules[pattern]!
       onFound?.(rule)
       if ('block' in rule.found) {

@@ -12,7 +12,10 @@ export const deleteSecret: Command = {
     usage: ['secret delete [flags] KEY'],
     positionals: ONE_KEY,
     flags: [JSON_FLAG],
-    examples: [{ command: 'agentkernel secret delete OPENAI_API_KEY', note: 'Forget a key' }],
+    examples: [
+      { command: 'agentkernel secret delete OPENAI_API_KEY', note: 'Forget a key' },
+      { command: 'agentkernel secret delete OPENAI_API_KEY --json', note: 'The same for a script' },
+    ],
   },
   family: 'plain',
   async execute(args, context) {

@@ -10,7 +10,10 @@ export const getSecret: Command = {
     usage: ['secret get [flags] KEY'],
     positionals: ONE_KEY,
     flags: [],
-    examples: [{ command: 'agentkernel secret get OPENAI_API_KEY', note: 'See a value, or hand it to another program' }],
+    examples: [
+      { command: 'agentkernel secret get OPENAI_API_KEY', note: 'See a value' },
+      { command: 'agentkernel secret get GITHUB_TOKEN | gh auth login --with-token', note: 'Hand it to another program' },
+    ],
   },
   family: 'plain',
   async execute(args, context) {
