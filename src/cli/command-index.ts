@@ -10,6 +10,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   exec: async () => (await import('./commands/exec.ts')).exec,
   attach: async () => (await import('./commands/attach.ts')).attach,
   sandbox: async () => (await import('./commands/sandbox/group.ts')).sandbox,
+  llm: async () => (await import('./commands/llm/group.ts')).llm,
+  network: async () => (await import('./commands/network/group.ts')).network,
   init: async () => (await import('./commands/init.ts')).init,
   secret: async () => (await import('./commands/secret/group.ts')).secret,
   trust: async () => (await import('./commands/trust.ts')).trust,

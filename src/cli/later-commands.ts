@@ -17,6 +17,5 @@ export const LATER_COMMANDS: readonly string[] = [
   'receipt',
   'pipeline',
   'parallel',
-  'llm',
   'policy',
 ]
