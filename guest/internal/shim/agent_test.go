@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"strconv"
@@ -87,6 +88,16 @@ var scripts = map[string]func(context.Context, *os.File) int{
 		_ = conn.Run()
 		return 0
 	},
+	// Opens the flows that it is asked for, and answers with what becomes of them.
+	"egress": func(_ context.Context, socket *os.File) int {
+		_ = unix.SetNonblock(6, true)
+		egress := wire.NewConn(os.NewFile(6, "egress"), wire.Hello{Role: "agent", Features: []string{featureEgress}}, nil)
+		egress.AllowStreams(wire.MaxFlows)
+		go func() { _ = egress.Run() }()
+		conn := wire.NewConn(socket, wire.Hello{Role: "agent", Features: agentFeatures}, func(s *wire.Stream) { openFlow(s, egress) })
+		_ = conn.Run()
+		return 0
+	},
 	// Sends the bytes that the first request asks for, after an honest hello.
 	"raw": func(_ context.Context, socket *os.File) int {
 		hello := []byte(`{"protocol":1,"role":"agent","version":"1","features":["exec"]}`)
@@ -106,6 +117,47 @@ var scripts = map[string]func(context.Context, *os.File) int{
 			}
 		}
 	},
+}
+
+// openFlow opens the flow that the request holds, sends a word on it, and passes on what comes.
+func openFlow(s *wire.Stream, egress *wire.Conn) {
+	var request struct {
+		Flow  json.RawMessage
+		Count int
+	}
+	_ = json.Unmarshal(s.Payload(), &request)
+	for i := range request.Count {
+		if _, err := egress.Open(request.Flow); err != nil {
+			s.End(map[string]any{"opened": i})
+			return
+		}
+	}
+	flow, err := egress.Open(request.Flow)
+	if err != nil {
+		s.Fail("io", err.Error(), 0)
+		return
+	}
+	_ = flow.Write(wire.In, []byte("hello"))
+	flow.CloseChannel(wire.In)
+	for {
+		m, err := flow.Recv()
+		var failure *wire.ErrorBody
+		switch {
+		case errors.As(err, &failure):
+			s.FailWith(failure)
+			return
+		case err != nil:
+			s.Fail("io", err.Error(), 0)
+			return
+		case m.Kind == wire.EventType:
+			_ = s.Event(json.RawMessage(m.Data))
+		case m.Kind == wire.DataType:
+			_ = s.Write(wire.Out, m.Data)
+		case m.Kind == wire.EndType:
+			s.End(json.RawMessage(m.Data))
+			return
+		}
+	}
 }
 
 func say(line string) { _, _ = unix.Write(4, []byte(line+"\n")) }

@@ -20,7 +20,7 @@ import (
 const somebody = 54_321
 
 // isolated makes a shim whose sandbox is one: the launch helper and bubblewrap are between shim and agent.
-func isolated(t *testing.T, mode string) *shim {
+func isolated(t *testing.T, mode string, changes ...setup) *shim {
 	t.Helper()
 	bwrap, err := exec.LookPath("bwrap")
 	if err != nil {
@@ -33,10 +33,13 @@ func isolated(t *testing.T, mode string) *shim {
 	s := prepareShim(t, func(s *shim) {
 		o := &s.orders
 		o.Mode = mode
+		for _, change := range changes {
+			change(s)
+		}
 		// Where this program lies only its owner may look.
 		o.Helper = copyProgram(t, o.Helper, filepath.Dir(o.RuntimeDir)+"/helper")
 		s.program = o.Helper
-		o.Prologue, o.Plan = stageOrders(t, o.Helper, bwrap, mode == launchAsRoot)
+		o.Prologue, o.Plan = stageOrders(t, o.Helper, bwrap, mode == launchAsRoot, o.Network)
 	})
 	if mode == launchAsUser && root {
 		s.asUser(somebody)
@@ -74,7 +77,7 @@ func copyProgram(t *testing.T, from, to string) string {
 }
 
 // stageOrders are prologue and plan of a small sandbox with the host's programs.
-func stageOrders(t *testing.T, helper, bwrap string, asRoot bool) (prologue, work json.RawMessage) {
+func stageOrders(t *testing.T, helper, bwrap string, asRoot, network bool) (prologue, work json.RawMessage) {
 	t.Helper()
 	p := plan.Prologue{Stage: "/mnt", Mounts: []plan.Mount{
 		{Kind: "bind", Source: "/proc", Target: "proc"},
@@ -87,11 +90,12 @@ func stageOrders(t *testing.T, helper, bwrap string, asRoot bool) (prologue, wor
 		Mounts: []plan.Mount{{Kind: "tmpfs", Target: "tmp", Mode: 0o1777}}, Bwrap: bwrap, Init: "/own/init", Mode: plan.Stays,
 		Spec: json.RawMessage(`{"version":"1"}`),
 		Args: []string{
-			"--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
-			"--unshare-cgroup", "--die-with-parent", "--as-pid-1", "--clearenv", "--cap-drop", "ALL", "--new-session",
+			"--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup",
+			"--die-with-parent", "--as-pid-1", "--clearenv", "--cap-drop", "ALL", "--new-session",
 			"--dev-bind", "/", "/", "--proc", "/proc", "--chdir", "/",
 		},
 	}
+	w.Network = plan.Network{Egress: network, TUN: network}
 	if asRoot {
 		w.DropTo = &plan.Identity{UID: 900_012_345, GID: 900_012_345}
 	}
@@ -126,7 +130,10 @@ func descendants(t *testing.T, pid int) []int {
 }
 
 // sockets is how many sockets a process holds.
-func sockets(t *testing.T, pid int) int {
+func sockets(t *testing.T, pid int) int { return held(t, pid, "socket:") }
+
+// held is how many descriptors a process has of things with that in their names.
+func held(t *testing.T, pid int, what string) int {
 	t.Helper()
 	folder := "/proc/" + strconv.Itoa(pid) + "/fd"
 	names, err := os.ReadDir(folder)
@@ -135,7 +142,7 @@ func sockets(t *testing.T, pid int) int {
 	}
 	count := 0
 	for _, name := range names {
-		if target, err := os.Readlink(folder + "/" + name.Name()); err == nil && strings.HasPrefix(target, "socket:") {
+		if target, err := os.Readlink(folder + "/" + name.Name()); err == nil && strings.Contains(target, what) {
 			count++
 		}
 	}

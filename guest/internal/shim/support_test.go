@@ -255,15 +255,22 @@ func (s *shim) ended() ended {
 	return how
 }
 
+func withNetwork(s *shim) { s.orders.Network = true }
+
 // dial connects without a word.
 func (s *shim) dial() *os.File {
+	s.t.Helper()
+	return s.dialTo(socketName)
+}
+
+func (s *shim) dialTo(name string) *os.File {
 	s.t.Helper()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.asItsUser(func() {
-		err = unix.Connect(fd, &unix.SockaddrUnix{Name: filepath.Join(s.orders.RuntimeDir, socketName)})
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: filepath.Join(s.orders.RuntimeDir, name)})
 	})
 	if err != nil {
 		_ = unix.Close(fd)
