@@ -4,6 +4,8 @@ export interface GatewayLimits {
   readonly flows: number
   /** Connections that are being made. @default 256 */
   readonly dialing: number
+  /** Names that are being looked up. @default 32 */
+  readonly lookups: number
   /** Denied connections that wait for an answer that can be read. @default 256 */
   readonly deniedWaiting: number
   /** From the first byte of a program until it is clear what it speaks, in ms. @default 10,000 */
@@ -17,6 +19,7 @@ export interface GatewayLimits {
 export const GATEWAY_LIMITS: GatewayLimits = {
   flows: 4_096,
   dialing: 256,
+  lookups: 32,
   deniedWaiting: 256,
   firstBytesMs: 10_000,
   halfClosedMs: 300_000,

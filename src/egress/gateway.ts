@@ -189,8 +189,13 @@ function dnsHint(host: string, protocol: 'tcp' | 'udp'): string {
 /** One sandbox's share of the host's network. */
 function withSlots(network: HostNetwork, limits: GatewayLimits): HostNetwork {
   const slots = new Slots(limits.dialing, limits.flows)
+  const lookups = new Slots(limits.lookups, limits.flows)
   return {
-    resolve: (name, signal) => network.resolve(name, signal),
+    resolve: async (name, signal) => {
+      const found = await lookups.use(() => network.resolve(name, signal))
+      if (found === undefined) throw new DialError('timed_out', 'too many names are being looked up')
+      return found
+    },
     records: async (name, type, signal) => (await network.records?.(name, type, signal)) ?? [],
     dialUdp: (address, port) => network.dialUdp(address, port),
     dialTcp: async (address, port, signal) => {

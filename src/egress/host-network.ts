@@ -1,6 +1,7 @@
 import type { TCPSocketConnectOptions } from 'bun'
 import { HOST_NAME_INSIDE } from '../contract/network.ts'
 import { ignore } from '../lib/ignore.ts'
+import { nameLookup } from './name-lookup.ts'
 import { Slots } from './slots.ts'
 import { TcpUpstream } from './tcp-upstream.ts'
 import { DialError, type HostNetwork, type NameRecord, type RecordType, type Upstream } from './types.ts'
@@ -8,19 +9,18 @@ import { UdpUpstream } from './udp-upstream.ts'
 
 const LOOKUP_LIMIT_MS = 5_000
 const CONNECT_LIMIT_MS = 10_000
-/** getaddrinfo occupies a thread for as long as it takes; the rest waits. */
-const LOOKUPS_AT_ONCE = 16
+const LOOKUPS_AT_ONCE = 256
 const MOST_LOOKUPS_WAITING = 1_024
 const DIALS_AT_ONCE = 256
 const MOST_DIALS_WAITING = 4_096
 /** This machine's own loopback, where programs listen on either. */
 const LOOPBACK = ['127.0.0.1', '::1']
-const MOST_ADDRESSES = 64
 
 /** The network of this machine, for any number of sandboxes: bounded, with limits of time. */
 export function hostNetwork(): HostNetwork {
   const lookups = new Slots(LOOKUPS_AT_ONCE, MOST_LOOKUPS_WAITING)
   const dials = new Slots(DIALS_AT_ONCE, MOST_DIALS_WAITING)
+  const lookup = nameLookup()
   const busy = new DialError('timed_out', 'too many are under way')
   return {
     async resolve(name, signal) {
@@ -43,24 +43,9 @@ export function hostNetwork(): HostNetwork {
   }
 }
 
-async function lookup(name: string): Promise<readonly string[]> {
-  try {
-    const found = await Bun.dns.lookup(name, { backend: 'libc' })
-    const addresses = [...new Set(found.map(({ address }) => address.replace(/%.*$/, '')))]
-    if (addresses.length > 0) return addresses.slice(0, MOST_ADDRESSES)
-  } catch (cause) {
-    if (!isNotFound(cause)) throw new DialError('unreachable', `${name} could not be looked up`)
-  }
-  throw new DialError('not_found', `there is no address for the name ${name}`)
-}
-
 async function records(name: string, type: RecordType): Promise<readonly NameRecord[]> {
   const { resolveRecords } = await import('./dns/resolve-records.ts')
   return await resolveRecords(name, type)
-}
-
-function isNotFound(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && /ENOTFOUND|ENODATA|ENONAME/.test(String(cause.code))
 }
 
 async function dialTcp(address: string, port: number, signal: AbortSignal | undefined): Promise<Upstream> {
