@@ -1,3 +1,4 @@
+import type { SecretSettings } from './secrets.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Isolation } from './isolation.ts'
 import type { LlmSettings } from './llm.ts'
@@ -96,6 +97,8 @@ export interface ResolvedConfig {
   readonly publish: readonly PublishedPort[]
   readonly environment: Readonly<Record<string, string>>
   readonly api?: ApiConfig
+  /** Absent = as `NO_SECRET_SETTINGS`. */
+  readonly secrets?: SecretSettings
   /** Absent = as `NO_LLM_SETTINGS`. */
   readonly llm?: LlmSettings
 }

@@ -80,6 +80,19 @@ export interface SecretRequest {
   readonly paths?: readonly string[]
 }
 
+/** `[secrets]` of config files and templates: `KEY = "HOST"` or `KEY = { host, header, … }`. A value never stands there. */
+export type SecretsTable = Readonly<Record<string, string | Omit<SecretRequest, 'name' | 'value'>>>
+
+/** What configuration says about secrets. */
+export interface SecretSettings {
+  /** @default 'file' */
+  readonly backend?: VaultBackend
+  readonly table: SecretsTable
+  /** Secrets that are given as files. */
+  readonly files: readonly string[]
+}
+export const NO_SECRET_SETTINGS: SecretSettings = { table: {}, files: [] }
+
 /** A binding with its value, in the memory of the process that runs the gateway and nowhere else. */
 export interface BoundSecret {
   readonly binding: SecretBinding

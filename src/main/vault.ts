@@ -33,5 +33,5 @@ async function vaultBackend(paths: Paths): Promise<VaultBackend | undefined> {
   if (content === undefined) return undefined
   const [{ parseConfig }, { parseSecretsTable }] = await Promise.all([import('./config/parse.ts'), import('../secrets/config.ts')])
   const table = parseConfig(content.text, path).file.secrets
-  return table === undefined ? undefined : parseSecretsTable(table).backend
+  return table === undefined ? undefined : parseSecretsTable(table, path).backend
 }

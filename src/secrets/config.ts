@@ -1,9 +1,6 @@
 import { AppError } from '../contract/errors.ts'
-import { VAULT_BACKENDS, type SecretRequest, type VaultBackend } from '../contract/secrets.ts'
+import { VAULT_BACKENDS, type SecretRequest, type SecretsTable, type VaultBackend } from '../contract/secrets.ts'
 import { type ParsedSecret, parseSecret, parseSecretRequest } from './binding.ts'
-
-/** `[secrets]` of a config file or template, as the config's shape lets it through: `KEY = "host"` or `KEY = { host, header, … }`. */
-export type SecretsTable = Readonly<Record<string, string | Omit<SecretRequest, 'name' | 'value'>>>
 
 export interface SecretsConfig {
   /** Counts in the user's own file only. */
@@ -11,16 +8,16 @@ export interface SecretsConfig {
   readonly secrets: readonly ParsedSecret[]
 }
 
-/** Errors: `config_invalid`. */
-export function parseSecretsTable(table: SecretsTable): SecretsConfig {
+/** `shownAs`: the file, for messages. Errors: `config_invalid`. */
+export function parseSecretsTable(table: SecretsTable, shownAs = 'the config'): SecretsConfig {
   const { backend, ...rest } = table
-  const secrets = Object.entries(rest).map(([name, entry]) => inConfig(name, () => parseEntry(name, entry)))
+  const secrets = Object.entries(rest).map(([name, entry]) => inConfig(`${shownAs}: [secrets] ${name}`, () => parseEntry(name, entry)))
   if (backend === undefined) return { secrets }
   const known = VAULT_BACKENDS.find((one) => one === backend)
   if (known === undefined) {
     throw new AppError(
       'config_invalid',
-      `[secrets] backend is ${JSON.stringify(backend).slice(0, 60)}; it is one of ${VAULT_BACKENDS.join(', ')}`,
+      `${shownAs}: [secrets] backend is ${JSON.stringify(backend).slice(0, 60)}; it is one of ${VAULT_BACKENDS.join(', ')}`,
     )
   }
   return { backend: known, secrets }
@@ -34,11 +31,11 @@ function parseEntry(name: string, entry: string | Omit<SecretRequest, 'name' | '
   return parsed
 }
 
-function inConfig<T>(name: string, work: () => T): T {
+function inConfig<T>(where: string, work: () => T): T {
   try {
     return work()
   } catch (error) {
     if (!(error instanceof AppError)) throw error
-    throw new AppError('config_invalid', `[secrets] ${name}: ${error.message}`, { cause: error, fix: error.fix })
+    throw new AppError('config_invalid', `${where}: ${error.message}`, { cause: error, fix: error.fix })
   }
 }

@@ -1,4 +1,5 @@
 import { COMPATIBILITY_MODES, NETWORK_LEVELS, PROFILE_NAMES } from '../config.ts'
+import { SWAP_PLACES } from '../secrets.ts'
 import { ISOLATION_ORDER } from '../isolation.ts'
 import { any, choice, either, flag, label, later, list, map, now, number, open, required, table, text, whole } from './config-shape.ts'
 import type { ValueOf } from './config-shape.ts'
@@ -86,6 +87,14 @@ const hook = table({
   target: required(later(table({ type: required(later(choice(['webhook', 'file', 'audit']))), url: later(text), path: later(text) }))),
 })
 
+const secret = table({
+  host: now(either(text, list(text))),
+  header: now(text),
+  in: now(list(choice(SWAP_PLACES))),
+  methods: now(list(text)),
+  paths: now(list(text)),
+})
+
 const schedule = table({
   name: later(text),
   cron: later(text),
@@ -150,8 +159,8 @@ export const CONFIG_SHAPE = table({
   orchestrator: now(orchestrator),
   enterprise: now(enterprise),
   proxy: now(table({ hooks: later(list(hook), '[]') })),
-  secrets: later(map(either(text, table({ host: later(text), header: later(text) }))), '{}'),
-  secret_files: later(either(list(text), map(text)), '[]'),
+  secrets: now(map(either(text, secret)), '{}'),
+  secret_files: now(either(list(text), map(text)), '[]'),
   llm: now(LLM_CONFIG),
   llm_keys: now(map(text), '{}'),
   schedule: later(list(schedule), '[]'),

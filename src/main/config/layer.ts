@@ -16,6 +16,8 @@ import type { TableKeys } from '../../contract/schemas/config-shape.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { LlmSettings } from '../../contract/llm.ts'
 import { llmOf } from './llm-keys.ts'
+import { secretsOf } from './secret-keys.ts'
+import type { SecretSettings } from '../../contract/secrets.ts'
 import { publishedPorts } from './network-keys.ts'
 import { DEFAULT_IMAGE, RUNTIME_IMAGES } from '../../images/detect/runtime-images.ts'
 
@@ -35,6 +37,7 @@ export interface Layer {
   readonly domains: { readonly allow: readonly string[]; readonly block: readonly string[]; readonly allowlistOnly: boolean | undefined }
   readonly publish: readonly PublishedPort[]
   readonly llm: LlmSettings
+  readonly secrets: SecretSettings
   readonly laterKeys: readonly string[]
 }
 
@@ -68,6 +71,7 @@ export function toLayer(file: ConfigFile, source: ConfigSource): Layer {
     },
     publish: publishedPorts(file),
     llm: llmOf(file, source.path),
+    secrets: secretsOf(file, source),
     laterKeys: laterKeysOf(file, CONFIG_SHAPE.keys, ''),
   }
 }

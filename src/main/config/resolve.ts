@@ -13,6 +13,7 @@ import { createLeaveCheck } from './inside.ts'
 import { defined, toLayer } from './layer.ts'
 import type { Layer } from './layer.ts'
 import { checkNetworkKeys } from './network-keys.ts'
+import { mergeSecrets } from './secret-keys.ts'
 import { mergeLlm } from './llm-keys.ts'
 import { parseConfig } from './parse.ts'
 import type { ParsedConfig } from './parse.ts'
@@ -82,6 +83,7 @@ function mergeLayers(layers: readonly Layer[]): Merged {
     environment: Object.fromEntries(layers.flatMap(({ environment }) => Object.entries(environment))),
     api: Object.assign({}, ...layers.map(({ api }) => api)) as ApiConfig,
     llm: mergeLlm(layers.map(({ llm }) => llm)),
+    secrets: mergeSecrets(layers.map(({ secrets }) => secrets)),
   }
 }
 
