@@ -1,7 +1,11 @@
 /** A secret in the server's vault; its value is never shown. */
 export interface SecretInfo {
   name: string
-  created_at: string
+  /** Where its value is. */
+  backend?: 'file' | 'env' | 'keychain'
+  /** Absent for `env`. */
+  created_at?: string
+  updated_at?: string
 }
 
 export interface ProxyHook {
