@@ -1,4 +1,6 @@
 import * as z from 'zod'
+import { PROFILE_NAMES } from './config.ts'
+import type { ExplainReport, LearnReport, RulesInput, SimulatedEvent, SimulationReport } from './network-reports.ts'
 import type { Operation } from './operation.ts'
 import { COMMAND_ROWS } from './operation-rows/commands.ts'
 import { FILE_ROWS } from './operation-rows/files.ts'
@@ -10,12 +12,22 @@ import type { LlmOperations } from './llm.ts'
 import type { AgentStatus, AuditListing, AuditVerification, DoctorReport, TrustEntry } from './reports.ts'
 import type { SecretEntry } from './secrets.ts'
 import type { Secret } from '../lib/secret.ts'
+import { networkMode, networkRules } from './schemas/sandboxes.ts'
 import type { RunIo, RunRequest, RunResult } from './run.ts'
 
 export type { Operation } from './operation.ts'
 
 const nothing = z.object({})
 const oneFile = z.object({ path: z.string().min(1) })
+const rules = z.object({
+  cwd: z.string().optional(),
+  configPath: z.string().optional(),
+  profile: z.enum(PROFILE_NAMES).optional(),
+  network: networkMode.optional(),
+  allow: networkRules.optional(),
+  block: networkRules.optional(),
+})
+const oneLog = z.object({ log: z.string().min(1).describe('File of `run --network-log`') })
 
 /** What only a program on this machine can ask for. */
 const LOCAL_ROWS = {
@@ -28,6 +40,12 @@ const LOCAL_ROWS = {
   trustAdd: { summary: 'Honour every key of a project file as it is now', input: oneFile, event: 'config_trusted' },
   trustList: { summary: 'List trusted project files', input: nothing },
   trustRemove: { summary: 'Stop trusting a project file', input: oneFile },
+  networkExplain: {
+    summary: 'Say what the network rules say to a host',
+    input: rules.extend({ target: z.string().min(1), method: z.string().optional() }),
+  },
+  networkSimulate: { summary: 'Decide a recorded network log again, by other rules', input: rules.extend(oneLog.shape) },
+  networkLearn: { summary: 'Say which network rules would have been enough for a recorded log', input: oneLog },
   names: { summary: 'Names for shell completion', input: z.object({ kind: z.enum(['backend', 'profile', 'agent', 'secret', 'preset']) }) },
 } as const satisfies Record<string, Operation>
 
@@ -81,6 +99,17 @@ export interface Operations extends LlmOperations {
   readonly secretGet: (input: {
     readonly name: string
   }) => Promise<{ readonly value: Secret | undefined; readonly notices: readonly string[] }>
+  /** With the rules that a `run` with the same options would have. Errors: `invalid_argument`, those of the configuration. */
+  readonly networkExplain: (input: RulesInput & { readonly target: string; readonly method?: string }) => Promise<ExplainReport>
+  /** `onEvent` gets each line that is an event. Errors: `not_found`, as above. */
+  readonly networkSimulate: (
+    input: RulesInput & { readonly log: string },
+    onEvent?: (event: SimulatedEvent) => void,
+  ) => Promise<SimulationReport>
+  /** `text` is arguments, `toml` a piece of a config file. Errors: `not_found`. */
+  readonly networkLearn: (input: {
+    readonly log: string
+  }) => Promise<{ readonly report: LearnReport; readonly text: string; readonly toml: string }>
   /** Names for shell completion. */
   readonly names: (kind: 'backend' | 'profile' | 'agent' | 'secret' | 'preset') => Promise<readonly string[]>
 }

@@ -18,6 +18,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function createOperations(paths: Paths, env: Environment): Operations {
   const auditPath = join(paths.stateDir, 'audit.jsonl')
   const engine = () => import('./engine.ts')
+  const network = async () => (await import('./network-operations.ts')).networkOperations(paths)
   const secrets = secretOperations(paths, env, async () => (await engine()).auditSink(auditPath, env))
   return {
     run: async (request, io, signal) => {
@@ -46,6 +47,9 @@ export function createOperations(paths: Paths, env: Environment): Operations {
       const [{ agentStatuses }, { projectRootOf }] = await Promise.all([import('../agents/agent-statuses.ts'), engine()])
       return agentStatuses({ env, path: env['PATH'] ?? '', project: projectRootOf(cwd, paths), signal })
     },
+    networkExplain: async (input) => (await network()).networkExplain(input),
+    networkSimulate: async (input, onEvent) => (await network()).networkSimulate(input, onEvent),
+    networkLearn: async (input) => (await network()).networkLearn(input),
     auditPath: () => auditPath,
     auditList: async (input) => (await import('../store/audit/list.ts')).listAudit(auditPath, input),
     auditVerify: async () => (await import('../store/audit/verify.ts')).verifyAudit(auditPath),
