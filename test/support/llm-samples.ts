@@ -84,7 +84,13 @@ const OPENAI: readonly Sample[] = [
       object: 'response',
       model: 'gpt-5-2025-08-07',
       output: [{ type: 'message', content: [{ type: 'output_text', text: 'hi' }] }],
-      usage: { input_tokens: 36, input_tokens_details: { cached_tokens: 16 }, output_tokens: 87, output_tokens_details: {}, total_tokens: 123 },
+      usage: {
+        input_tokens: 36,
+        input_tokens_details: { cached_tokens: 16 },
+        output_tokens: 87,
+        output_tokens_details: {},
+        total_tokens: 123,
+      },
     }),
     expected: { model: 'gpt-5', streaming: false, input: 36, output: 87, cached: 16, total: 123 },
   },
@@ -133,7 +139,13 @@ const ANTHROPIC: readonly Sample[] = [
       type: 'message',
       model: 'claude-sonnet-4-5-20250929',
       content: [{ type: 'tool_use', name: 'x', input: { usage: { input_tokens: 1 } } }],
-      usage: { input_tokens: 100, cache_creation_input_tokens: 50, cache_read_input_tokens: 2000, output_tokens: 25, service_tier: 'standard' },
+      usage: {
+        input_tokens: 100,
+        cache_creation_input_tokens: 50,
+        cache_read_input_tokens: 2000,
+        output_tokens: 25,
+        service_tier: 'standard',
+      },
     }),
     expected: { model: 'claude-sonnet-4-5', streaming: false, input: 2150, output: 25, cached: 2000, total: 2175 },
   },
@@ -160,7 +172,13 @@ const ANTHROPIC: readonly Sample[] = [
   },
 ]
 
-const googleUsage = { promptTokenCount: 7, candidatesTokenCount: 20, thoughtsTokenCount: 5, cachedContentTokenCount: 2, totalTokenCount: 32 }
+const googleUsage = {
+  promptTokenCount: 7,
+  candidatesTokenCount: 20,
+  thoughtsTokenCount: 5,
+  cachedContentTokenCount: 2,
+  totalTokenCount: 32,
+}
 const GOOGLE: readonly Sample[] = [
   {
     name: 'Google',
@@ -180,7 +198,11 @@ const GOOGLE: readonly Sample[] = [
     request: '{"contents":[{"parts":[{"text":"hi"}]}]}',
     type: 'text/event-stream',
     reply: events([
-      { candidates: [{}], usageMetadata: { promptTokenCount: 7, totalTokenCount: 12, thoughtsTokenCount: 5 }, modelVersion: 'gemini-2.5-flash' },
+      {
+        candidates: [{}],
+        usageMetadata: { promptTokenCount: 7, totalTokenCount: 12, thoughtsTokenCount: 5 },
+        modelVersion: 'gemini-2.5-flash',
+      },
       { candidates: [{}], usageMetadata: googleUsage, modelVersion: 'gemini-2.5-flash' },
     ]),
     expected: { model: 'gemini-2.5-flash', streaming: true, input: 7, output: 25, cached: 2, total: 32 },
@@ -210,7 +232,11 @@ const COHERE: readonly Sample[] = [
     type: JSON_TYPE,
     reply: JSON.stringify({
       text: 'hi',
-      meta: { api_version: { version: '1' }, billed_units: { input_tokens: 5, output_tokens: 418 }, tokens: { input_tokens: 71, output_tokens: 418 } },
+      meta: {
+        api_version: { version: '1' },
+        billed_units: { input_tokens: 5, output_tokens: 418 },
+        tokens: { input_tokens: 71, output_tokens: 418 },
+      },
     }),
     expected: { model: 'command-r', streaming: false, input: 71, output: 418, total: 489 },
   },
@@ -225,7 +251,10 @@ const COHERE: readonly Sample[] = [
       {
         is_finished: true,
         event_type: 'stream-end',
-        response: { text: 'hi', meta: { billed_units: { input_tokens: 5, output_tokens: 2 }, tokens: { input_tokens: 69, output_tokens: 2 } } },
+        response: {
+          text: 'hi',
+          meta: { billed_units: { input_tokens: 5, output_tokens: 2 }, tokens: { input_tokens: 69, output_tokens: 2 } },
+        },
       },
     ]
       .map((line) => `${JSON.stringify(line)}\n`)
@@ -254,37 +283,47 @@ const COHERE: readonly Sample[] = [
       { type: 'content-delta', delta: { message: { content: { text: 'hi' } } } } as { type: string },
       {
         type: 'message-end',
-        delta: { finish_reason: 'COMPLETE', usage: { billed_units: { input_tokens: 3, output_tokens: 6 }, tokens: { input_tokens: 70, output_tokens: 8 } } },
+        delta: {
+          finish_reason: 'COMPLETE',
+          usage: { billed_units: { input_tokens: 3, output_tokens: 6 }, tokens: { input_tokens: 70, output_tokens: 8 } },
+        },
       } as { type: string },
     ]),
     expected: { model: 'command-a-03-2025', streaming: true, input: 70, output: 8, total: 78 },
   },
 ]
 
+interface OpenAiUsage {
+  readonly prompt_tokens: number
+  readonly completion_tokens: number
+  readonly total_tokens: number
+  readonly cost?: number
+}
+
 /** Those who speak OpenAI's format, with what they add to it. */
 const OTHERS: readonly Sample[] = [
-  ['Mistral', 'mistral-large-latest', { prompt_tokens: 16, completion_tokens: 34, total_tokens: 50 }, {}],
-  ['Together', 'meta-llama/Llama-3.3-70B-Instruct-Turbo', { prompt_tokens: 5, completion_tokens: 6, total_tokens: 11 }, {}],
-  ['Fireworks', 'accounts/fireworks/models/x', { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }, {}],
-  ['OpenRouter', 'openai/gpt-4o', { prompt_tokens: 194, completion_tokens: 2, total_tokens: 196, cost: 0.95 }, { provider: 'OpenAI' }],
-].flatMap(([name, model, usage, more]) => [
-  {
-    name: String(name),
-    path: '/v1/chat/completions',
-    request: chat(String(model)),
-    type: JSON_TYPE,
-    reply: JSON.stringify({ id: 'x', model, ...(more as object), choices: [], usage }),
-    expected: expectedOf(String(model), usage as OpenAiUsage, false),
-  },
-  {
-    name: `${String(name)}, streamed`,
-    path: '/v1/chat/completions',
-    request: chat(String(model), true),
-    type: SSE_TYPE,
-    reply: `: comment\n\n${events([chunk(String(model), { content: 'a' }), { ...chunk(String(model), {}), usage }, '[DONE]'])}`,
-    expected: expectedOf(String(model), usage as OpenAiUsage, true),
-  },
-])
+  ...both('Mistral', 'mistral-large-latest', { prompt_tokens: 16, completion_tokens: 34, total_tokens: 50 }),
+  ...both('Together', 'meta-llama/Llama-3.3-70B-Instruct-Turbo', { prompt_tokens: 5, completion_tokens: 6, total_tokens: 11 }),
+  ...both('Fireworks', 'accounts/fireworks/models/x', { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }),
+  ...both('OpenRouter', 'openai/gpt-4o', { prompt_tokens: 194, completion_tokens: 2, total_tokens: 196, cost: 0.95 }),
+]
+
+/** A plain reply and a stream with the same usage. */
+function both(name: string, model: string, usage: OpenAiUsage): readonly Sample[] {
+  const { prompt_tokens: input, completion_tokens: output, total_tokens: total } = usage
+  const common = { path: '/v1/chat/completions', expected: { model, streaming: false, input, output, total } }
+  return [
+    { ...common, name, request: chat(model), type: JSON_TYPE, reply: JSON.stringify({ id: 'x', model, choices: [], usage }) },
+    {
+      ...common,
+      name: `${name}, streamed`,
+      request: chat(model, true),
+      type: SSE_TYPE,
+      reply: `: comment\n\n${events([chunk(model, { content: 'a' }), { ...chunk(model, {}), usage }, '[DONE]'])}`,
+      expected: { ...common.expected, streaming: true },
+    },
+  ]
+}
 
 const SPECIAL: readonly Sample[] = [
   {
@@ -306,20 +345,15 @@ const SPECIAL: readonly Sample[] = [
     type: SSE_TYPE,
     reply: events([
       chunk('llama-3.3-70b-versatile', { content: 'a' }, { x_groq: { id: 'req_1' } }),
-      chunk('llama-3.3-70b-versatile', {}, { x_groq: { id: 'req_1', usage: { prompt_tokens: 24, completion_tokens: 5, total_tokens: 29 } } }),
+      chunk(
+        'llama-3.3-70b-versatile',
+        {},
+        { x_groq: { id: 'req_1', usage: { prompt_tokens: 24, completion_tokens: 5, total_tokens: 29 } } },
+      ),
       '[DONE]',
     ]),
     expected: { model: 'llama-3.3-70b-versatile', streaming: true, input: 24, output: 5, total: 29 },
   },
 ]
-
-interface OpenAiUsage {
-  readonly prompt_tokens: number
-  readonly completion_tokens: number
-  readonly total_tokens: number
-}
-function expectedOf(model: string, usage: OpenAiUsage, streaming: boolean): Sample['expected'] {
-  return { model, streaming, input: usage.prompt_tokens, output: usage.completion_tokens, total: usage.total_tokens }
-}
 
 export const SAMPLES: readonly Sample[] = [...OPENAI, ...ANTHROPIC, ...GOOGLE, ...COHERE, ...OTHERS, ...SPECIAL]

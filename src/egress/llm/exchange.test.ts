@@ -72,12 +72,17 @@ describe('usage is read of a reply of', () => {
 
   test('any of them, cut off anywhere: never more than there was, and never an error', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...SAMPLES), fc.double({ min: 0, max: 1, noNaN: true }), fc.boolean(), async (sample, part, packed) => {
-        const whole = packed ? gzipSync(bytesOf(sample.reply)) : bytesOf(sample.reply)
-        const reply = whole.slice(0, Math.floor(whole.length * part))
-        const reading = await read(sample, { reply, ...(packed ? { encoding: 'gzip' } : {}) })
-        if (!reading.estimated) expect(reading.usage.output ?? 0).toBeLessThanOrEqual(sample.expected.output ?? 0)
-      }),
+      fc.asyncProperty(
+        fc.constantFrom(...SAMPLES),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.boolean(),
+        async (sample, part, packed) => {
+          const whole = packed ? gzipSync(bytesOf(sample.reply)) : bytesOf(sample.reply)
+          const reply = whole.slice(0, Math.floor(whole.length * part))
+          const reading = await read(sample, { reply, ...(packed ? { encoding: 'gzip' } : {}) })
+          if (!reading.estimated) expect(reading.usage.output ?? 0).toBeLessThanOrEqual(sample.expected.output ?? 0)
+        },
+      ),
       { numRuns: 300 },
     )
   })

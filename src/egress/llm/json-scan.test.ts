@@ -74,11 +74,16 @@ describe('a scan for members', () => {
       ),
     })).any
     fc.assert(
-      fc.property(fc.dictionary(key, value, { noNullPrototype: true }), fc.array(fc.nat(), { maxLength: 12 }), fc.boolean(), (document, places, spaced) => {
-        const text = JSON.stringify(document, undefined, spaced ? 2 : 0)
-        const found = told(PATHS, cut(bytesOf(text), places)).flatMap((each) => (each === 'end' ? [] : [[each[0], plain(each[1])]]))
-        expect(found).toEqual(pick(JSON.parse(text), PLACES) as typeof found)
-      }),
+      fc.property(
+        fc.dictionary(key, value, { noNullPrototype: true }),
+        fc.array(fc.nat(), { maxLength: 12 }),
+        fc.boolean(),
+        (document, places, spaced) => {
+          const text = JSON.stringify(document, undefined, spaced ? 2 : 0)
+          const found = told(PATHS, cut(bytesOf(text), places)).flatMap((each) => (each === 'end' ? [] : [[each[0], plain(each[1])]]))
+          expect(found).toEqual(pick(JSON.parse(text), PLACES) as typeof found)
+        },
+      ),
       { numRuns: 500 },
     )
   })
@@ -86,9 +91,9 @@ describe('a scan for members', () => {
   test('tells the same however bytes of any kind are cut, and never throws', () => {
     const rough = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
-      fc.array(fc.constantFrom('{', '}', '[', ']', '"', '\\', ',', ':', 'model', '"model"', 'true', '-1e9', ' ', '\n'), { maxLength: 60 }).map((parts) =>
-        bytesOf(parts.join('')),
-      ),
+      fc
+        .array(fc.constantFrom('{', '}', '[', ']', '"', '\\', ',', ':', 'model', '"model"', 'true', '-1e9', ' ', '\n'), { maxLength: 60 })
+        .map((parts) => bytesOf(parts.join(''))),
     )
     fc.assert(
       fc.property(rough, fc.array(fc.nat(), { maxLength: 10 }), (bytes, places) => {

@@ -270,7 +270,9 @@ const latin = (bytes: Uint8Array, length: number): string => String.fromCharCode
 
 /** Letters, digits, `+`, `-`, `.`: what `true` and `-1.5e3` are made of. */
 function isLiteral(byte: number): boolean {
-  return (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || [0x2b, 0x2d, 0x2e].includes(byte)
+  return (
+    (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || [0x2b, 0x2d, 0x2e].includes(byte)
+  )
 }
 
 function literalOf(text: string): Scalar | undefined {

@@ -56,7 +56,10 @@ function world({ budgets = [], globalBudgets = [], options = {}, book = {}, now 
   const begin = (head = POST, target: { host: string; port: number; tag?: string } = HOST, secrets: readonly string[] = []) =>
     meter.begin(target, head, secrets)
   /** One whole exchange. */
-  const ask = async (reply = bytesOf(sample.reply), headers: RequestHead['headers'] = [['content-type', 'application/json']]): Promise<void> => {
+  const ask = async (
+    reply = bytesOf(sample.reply),
+    headers: RequestHead['headers'] = [['content-type', 'application/json']],
+  ): Promise<void> => {
     const before = calls.length
     const begun = begin()
     if (begun?.kind !== 'tap') throw new Error(`not let through: ${begun?.reason}`)
@@ -70,7 +73,8 @@ function world({ budgets = [], globalBudgets = [], options = {}, book = {}, now 
   return { meter, calls, warnings, ask, begin, ledger }
 }
 
-const reasonOf = (begun: ReturnType<ReturnType<typeof world>['begin']>): string => (begun?.kind === 'refused' ? begun.reason : 'let through')
+const reasonOf = (begun: ReturnType<ReturnType<typeof world>['begin']>): string =>
+  begun?.kind === 'refused' ? begun.reason : 'let through'
 
 describe('a meter', () => {
   test('asks for the TLS of model hosts only where a key, a budget or the config wants it', () => {
@@ -90,7 +94,13 @@ describe('a meter', () => {
     const begun = begin(POST, { ...HOST, tag: 'exec-1' }, ['ORG'])
     if (begun?.kind !== 'tap') throw new Error('refused')
     begun.tap.requestBody(bytesOf(sample.request))
-    begun.tap.response({ status: 200, headers: [['Content-Type', 'application/json'], ['Content-Encoding', 'gzip']] })
+    begun.tap.response({
+      status: 200,
+      headers: [
+        ['Content-Type', 'application/json'],
+        ['Content-Encoding', 'gzip'],
+      ],
+    })
     begun.tap.responseBody(gzipSync(sample.reply))
     begun.tap.end()
     while (calls.length === 0) await Bun.sleep(1)
@@ -127,7 +137,11 @@ describe('a meter', () => {
   })
 
   test('tells whose key it was', async () => {
-    for (const [secrets, source] of [[[], 'none'], [['MINE'], 'sandbox'], [['MINE', 'ORG'], 'org']] as const) {
+    for (const [secrets, source] of [
+      [[], 'none'],
+      [['MINE'], 'sandbox'],
+      [['MINE', 'ORG'], 'org'],
+    ] as const) {
       const { calls, begin } = world()
       const begun = begin(POST, HOST, secrets)
       if (begun?.kind === 'tap') begun.tap.end()

@@ -30,9 +30,13 @@ async function readText(path: string): Promise<string | undefined> {
     if (bytes.length <= LARGEST_BYTES) return bytes
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
-    throw new AppError('config_invalid', `the price file "${path}" cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    })
+    throw new AppError(
+      'config_invalid',
+      `the price file "${path}" cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
   throw wrong(path, `it is larger than ${LARGEST_BYTES} bytes`)
 }

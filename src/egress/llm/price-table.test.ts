@@ -52,8 +52,18 @@ describe("the user's price file", () => {
   ]
 
   test('goes before the built-in rows, as TOML or JSON; the longest star wins', async () => {
-    const toml = rows.map((row) => `[[models]]\n${Object.entries(row).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`).join('')}`).join('\n')
-    for (const [name, text] of [['llm-prices.json', JSON.stringify({ models: rows })], ['llm-prices.toml', toml]] as const) {
+    const toml = rows
+      .map(
+        (row) =>
+          `[[models]]\n${Object.entries(row)
+            .map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
+            .join('')}`,
+      )
+      .join('\n')
+    for (const [name, text] of [
+      ['llm-prices.json', JSON.stringify({ models: rows })],
+      ['llm-prices.toml', toml],
+    ] as const) {
       writeFileSync(join(folder, name), text)
       const table = await loadPrices(folder)
       expect(table.of('openai', 'api.openai.com', 'gpt-4o-2024-08-06')?.input).toBe(1)

@@ -1,4 +1,6 @@
+import { isAppError } from '../../contract/errors.ts'
 import type { LlmBudget, LlmCall, LlmGrouping, LlmSpend, LlmUsageEntry, LlmUsageRow } from '../../contract/llm.ts'
+import { ignore } from '../../lib/ignore.ts'
 import { StoreDatabase } from '../sandboxes/database.ts'
 import { LLM_MIGRATIONS } from './migrations.ts'
 
@@ -48,7 +50,12 @@ export class LlmStore {
     this.#untilClean -= calls.length
     if (this.#untilClean > 0) return
     this.#untilClean = CLEAN_EVERY
-    this.clean()
+    try {
+      this.clean()
+    } catch (error) {
+      if (!isAppError(error)) throw error
+      ignore(error, 'the calls are written, and must not be written again; the next time cleans up')
+    }
   }
 
   /** Deletes what is too old or too much. */
@@ -194,10 +201,7 @@ export class LlmStore {
   #sums(by: string, { sandbox, sinceMs }: UsageFilter): readonly Row[] {
     const isRecent = sinceMs !== undefined && sinceMs >= this.#now().getTime() - KEPT_MS
     const day = sinceMs === undefined ? undefined : new Date(sinceMs).toISOString().slice(0, 10)
-    const { where, values } = conditions([
-      ['sandbox = ?', sandbox],
-      isRecent ? ['timeMs >= ?', sinceMs] : ['day >= ?', day],
-    ])
+    const { where, values } = conditions([['sandbox = ?', sandbox], isRecent ? ['timeMs >= ?', sinceMs] : ['day >= ?', day]])
     const from = isRecent ? CALLS_AS_TOTALS : 'totals'
     return this.#database.all(
       `SELECT ${by}, sum(requests) requests, sum(streamed) streamed, sum(input) input, sum(output) output, sum(cached) cached,
@@ -245,8 +249,9 @@ function sumsOf(row: Row): Omit<LlmUsageRow, 'key'> {
 const budgetOf = (row: Row): LlmBudget => JSON.parse(String(row['budget'])) as LlmBudget
 
 function callOf(row: Row): LlmCall {
-  const number = <K extends keyof LlmCall>(key: K, column: string): object => (row[column] === null ? {} : { [key]: Number(row[column]) })
-  const text = <K extends keyof LlmCall>(key: K): object => (row[key] === null || row[key] === '' ? {} : { [key]: String(row[key]) })
+  // Numbers and texts by the table's own types.
+  const number = (key: keyof LlmCall, value: unknown): object => (typeof value === 'number' ? { [key]: value } : {})
+  const text = (key: keyof LlmCall): object => (typeof row[key] === 'string' && row[key] !== '' ? { [key]: row[key] } : {})
   return {
     time: new Date(Number(row['timeMs'])).toISOString(),
     sandbox: String(row['sandbox']),
@@ -258,14 +263,14 @@ function callOf(row: Row): LlmCall {
     path: String(row['path']),
     ...text('model'),
     streaming: row['streaming'] === 1,
-    ...number('status', 'status'),
-    ...number('latency_ms', 'latencyMs'),
-    ...number('input_tokens', 'input'),
-    ...number('output_tokens', 'output'),
-    ...number('cached_tokens', 'cached'),
-    ...number('total_tokens', 'total'),
+    ...number('status', row['status']),
+    ...number('latency_ms', row['latencyMs']),
+    ...number('input_tokens', row['input']),
+    ...number('output_tokens', row['output']),
+    ...number('cached_tokens', row['cached']),
+    ...number('total_tokens', row['total']),
     bytes_out: Number(row['bytesOut']),
-    ...number('cost_usd', 'usd'),
+    ...number('cost_usd', row['usd']),
     ...(row['estimated'] === 1 ? { estimated: true } : {}),
     // Only we write the table.
     key_source: String(row['keySource']) as LlmCall['key_source'],

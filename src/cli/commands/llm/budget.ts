@@ -87,7 +87,16 @@ function tableOf(states: readonly LlmBudgetState[]): string {
     const line = (limit: number | undefined, used: number, shown: (value: number) => string, unit: string): string[][] =>
       limit === undefined
         ? []
-        : [[sandbox === undefined ? '(all)' : printable(sandbox), unit, shown(limit), limits.period ?? 'total', shown(used), share(used, limit)]]
+        : [
+            [
+              sandbox === undefined ? '(all)' : printable(sandbox),
+              unit,
+              shown(limit),
+              limits.period ?? 'total',
+              shown(used),
+              share(used, limit),
+            ],
+          ]
     return [
       ...line(limits.max_tokens, spent.tokens, count, 'tokens'),
       ...line(limits.max_usd, spent.usd, dollars, 'dollars'),

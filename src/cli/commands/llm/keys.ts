@@ -28,7 +28,10 @@ export const keys: Command = {
     ],
     examples: [
       { command: 'agentkernel llm keys set openai', note: 'You are asked for the key' },
-      { command: 'agentkernel llm keys set llm.example.com --key TEAM_KEY --existing', note: 'A key that is in the vault, for a host of your own' },
+      {
+        command: 'agentkernel llm keys set llm.example.com --key TEAM_KEY --existing',
+        note: 'A key that is in the vault, for a host of your own',
+      },
       { command: 'agentkernel llm keys list', note: 'Which keys go where' },
     ],
   },
@@ -38,7 +41,8 @@ export const keys: Command = {
     if (action === 'list' && provider === undefined) await list(args, context)
     else if (action === 'set' && provider !== undefined) await set(provider, args, context)
     else if (action === 'remove' && provider !== undefined) await remove(provider, args, context)
-    else if (action === 'set' || action === 'remove') throw usageError(keys.spec, `name a provider, as in \`agentkernel llm keys ${action} openai\`.`)
+    else if (action === 'set' || action === 'remove')
+      throw usageError(keys.spec, `name a provider, as in \`agentkernel llm keys ${action} openai\`.`)
     else if (action === 'list') throw usageError(keys.spec, `\`list\` takes no provider, but ${quoted(provider!)} was given.`)
     else throw usageError(keys.spec, `${action === undefined ? 'say what to do' : `cannot ${quoted(action)}`}: ${ACTIONS.join(', ')}.`)
     return 0
