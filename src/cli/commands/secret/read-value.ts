@@ -6,12 +6,13 @@ const [CTRL_C, CTRL_D, BACKSPACE, LINE_FEED, RETURN, CTRL_U, DELETE] = [3, 4, 8,
 /** A key that is pasted is shorter. */
 const LONGEST_LINE = 64 * 1024
 
-/** One line of the terminal, of which nothing is shown. Errors: `canceled` (Ctrl-C, or Ctrl-D on an empty line), `invalid_argument`. */
-export async function readHiddenLine(): Promise<string> {
+/** One line of the terminal, of which nothing is shown. `onReady` asks for it: only now may somebody type. Errors: `canceled` (Ctrl-C, or Ctrl-D on an empty line), `invalid_argument`. */
+export async function readHiddenLine(onReady: () => void): Promise<string> {
   const { makeRaw, isReady } = terminalDevice(0)
   const restore = makeRaw()
   const line: number[] = []
   try {
+    onReady()
     for await (const bytes of readTerminal(0, isReady, new AbortController().signal)) {
       for (const byte of bytes) {
         if (byte === RETURN || byte === LINE_FEED) return textOf('the value', Buffer.from(line))

@@ -41,9 +41,8 @@ export const setSecret: Command = {
 async function askFor(name: string, context: CliContext): Promise<string> {
   const { readHiddenLine, readWhole } = await import('./read-value.ts')
   if (!context.stdin.isTTY) return readWhole(name, LARGEST_SECRET_BYTES)
-  context.stderr.write(`Value of ${name} (not shown): `)
   try {
-    return await readHiddenLine()
+    return await readHiddenLine(() => context.stderr.write(`Value of ${name} (not shown): `))
   } finally {
     context.stderr.write('\n')
   }
