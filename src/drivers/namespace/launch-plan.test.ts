@@ -177,3 +177,30 @@ describe('the folder a sandbox is built over', () => {
     expect(stageFolder(['/mnt/a', '/media', '/srv/b/c', '/opt', '/tmp/x'])).toBeUndefined()
   })
 })
+
+describe('a network in a plan', () => {
+  const network = {
+    files: [{ path: '/etc/ssl/cert.pem', hostPath: '/ca.pem' }],
+    env: { SSL_CERT_FILE: '/etc/ssl/cert.pem' },
+    attach: () => undefined,
+  }
+
+  test('is none unless the spec has one', () => {
+    const without = plan()
+    expect(without.network).toEqual({ egress: false, tun: false })
+    expect(without.mounts.some((step) => step.kind === 'cover' || step.target === 'etc/resolv.conf')).toBe(false)
+  })
+
+  test('brings its files after everything that they may cover', () => {
+    const { mounts, network: planned } = plan({ network, workspace: makeView(project, 'copy') })
+    expect(planned).toEqual({ egress: true, tun: true })
+    expect(mounts.at(-1)).toEqual({ kind: 'cover', source: '/ca.pem', target: 'etc/ssl/cert.pem' })
+  })
+
+  test("brings its variables, but the command's own win", () => {
+    expect(plan({ network }).spec.env).toContain('SSL_CERT_FILE=/etc/ssl/cert.pem')
+    expect(plan({ network, env: { SSL_CERT_FILE: '/mine' } }).spec.env.filter((each) => each.startsWith('SSL'))).toEqual([
+      'SSL_CERT_FILE=/mine',
+    ])
+  })
+})

@@ -36,7 +36,9 @@ export function launchPlan(input: PlanInput): LaunchPlan & { readonly spec: Init
   const own: StageStep[] = [{ kind: 'bind', source: '@run', target: RUN_MOUNT }, ...tmpSteps(spec.permissions)]
   return {
     ...wallPlan({ ...input, permissions: spec.permissions, terminal }),
-    mounts: [...own, ...homeSteps(input), ...workspace, ...networkSteps(spec.network)].map((step) => withRunFolder(step, input.folder.path)),
+    mounts: [...own, ...homeSteps(input), ...workspace, ...networkSteps(spec.network)].map((step) =>
+      withRunFolder(step, input.folder.path),
+    ),
     ...networkPart(spec.network),
     ...identityPart(begun, project),
     detach: spec.workspace?.mode === 'copy' ? [RUN_MOUNT, LOWER_MOUNT] : [RUN_MOUNT],

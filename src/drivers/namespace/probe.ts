@@ -28,7 +28,10 @@ export async function probeNamespaces(input: ProbeInput): Promise<ProbeReport> {
   const bubblewrap = findBubblewrap(input.options.bwrapPaths)
   if (bubblewrap.status === 'error') return { usable: false, findings: [bubblewrap] }
   const trial = await tryOut(input)
-  return { usable: trial.every((finding) => finding.status !== 'error'), findings: [bubblewrap, ...trial, controlGroups(input), tunFinding()] }
+  return {
+    usable: trial.every((finding) => finding.status !== 'error'),
+    findings: [bubblewrap, ...trial, controlGroups(input), tunFinding()],
+  }
 }
 
 function findBubblewrap(paths: readonly string[]): Finding {

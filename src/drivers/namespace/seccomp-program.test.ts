@@ -30,6 +30,13 @@ describe('the filter program', () => {
     }
   })
 
+  test('lets a sandbox with a network make internet sockets, whatever the profile', async () => {
+    for (const name of SECCOMP_PROFILE_NAMES) {
+      const program = Buffer.from(await seccompProgram(name, 'x64', true), 'base64')
+      expect(program.equals(compileSeccomp(name, 'x64', { inet: true }))).toBe(true)
+    }
+  })
+
   test('of a file is what the file says, for the architecture', async () => {
     const path = file('good.json', FILE)
     const [x64, arm64] = await Promise.all([seccompProgram(path, 'x64'), seccompProgram(path, 'arm64')])

@@ -3,15 +3,7 @@ import { dirname } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
-import type {
-  GuestAddress,
-  ResourceLimits,
-  SandboxEgress,
-  SandboxHandle,
-  SandboxSpec,
-  SandboxUsage,
-  SandboxVerbs,
-} from '../driver.ts'
+import type { GuestAddress, ResourceLimits, SandboxEgress, SandboxHandle, SandboxSpec, SandboxUsage, SandboxVerbs } from '../driver.ts'
 import { copyProject, type Owner, removeFolder } from './keep-helper.ts'
 import { isAlive } from './process.ts'
 import {

@@ -53,6 +53,13 @@ describe('the plan of a sandbox that stays', () => {
     expect(args[args.indexOf('--hostname') + 1]).toBe('my-box')
   })
 
+  test('has a network only where the spec has one', () => {
+    expect(plan().network).toEqual({ egress: false, tun: false })
+    const networked = plan({ network: { files: [{ path: '/etc/ca.pem', hostPath: '/data/ca.pem' }], env: {} } })
+    expect(networked.network).toEqual({ egress: true, tun: true })
+    expect(networked.mounts.at(-1)).toEqual({ kind: 'cover', source: '/data/ca.pem', target: 'etc/ca.pem' })
+  })
+
   test('becomes the identity it keeps', () => {
     expect(plan().dropTo).toBeUndefined()
     expect(plan({}, { uid: 7, gid: 8 }).dropTo).toEqual({ uid: 7, gid: 8 })
