@@ -2,7 +2,7 @@
 export interface GatewayLimits {
   /** @default 4,096 */
   readonly flows: number
-  /** Connections that are being made. @default 256 */
+  /** Connections that are being made. @default 128 */
   readonly dialing: number
   /** Names that are being looked up. @default 32 */
   readonly lookups: number
@@ -18,7 +18,7 @@ export interface GatewayLimits {
 
 export const GATEWAY_LIMITS: GatewayLimits = {
   flows: 4_096,
-  dialing: 256,
+  dialing: 128,
   lookups: 32,
   deniedWaiting: 256,
   firstBytesMs: 10_000,

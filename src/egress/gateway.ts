@@ -9,6 +9,7 @@ import { type FlowContext, FlowRun } from './flow-run.ts'
 import { GATEWAY_LIMITS, type GatewayLimits } from './gateway-limits.ts'
 import { Lookups } from './lookups.ts'
 import { NameTable } from './name-table.ts'
+import { Recent } from './recent.ts'
 import { Slots } from './slots.ts'
 import { serveTcp } from './tcp-flow.ts'
 import {
@@ -41,6 +42,7 @@ export interface GatewayOptions {
 }
 
 const DNS_PORT = 53
+const TOLD_FOR_MS = 60_000
 
 /**
  * The way out of one sandbox. It is handed each flow that a program opens, decides by the rules that hold then, and passes what is
@@ -54,6 +56,7 @@ export class Gateway {
   readonly #dialer: Dialer
   readonly #policies = new Map<string | undefined, CompiledPolicy>()
   readonly #flows = new Map<Flow, FlowRun | undefined>()
+  readonly #told: Recent
   #http: Promise<HttpEngine | undefined> | undefined
   #isClosed = false
 
@@ -64,6 +67,7 @@ export class Gateway {
     const lookups = new Lookups(network, options.now)
     const policy = (tag: string | undefined): CompiledPolicy | undefined => this.#policies.get(tag)
     this.#policies.set(undefined, options.policy)
+    this.#told = new Recent(TOLD_FOR_MS, 16, options.now)
     this.#names = new NameTable(options.now)
     this.#dialer = new Dialer(network, lookups)
     const now = options.now === undefined ? {} : { now: options.now }
@@ -89,7 +93,7 @@ export class Gateway {
   /** Takes over a flow until its end. */
   serve(flow: Flow): void {
     if (this.#isClosed) return flow.refuse('refused', 'the network of the sandbox is closed')
-    if (this.#flows.size >= this.#context.limits.flows) return flow.refuse('refused', 'too many connections are open')
+    if (this.#flows.size >= this.#context.limits.flows) return this.#refuseMore(flow)
     this.#flows.set(flow, undefined)
     this.#serve(flow)
       .catch((error: unknown) => {
@@ -117,6 +121,14 @@ export class Gateway {
     this.#isClosed = true
     for (const flow of this.#flows.keys()) flow.refuse('refused', 'the network of the sandbox is closed')
     void this.#http?.then((engine) => engine?.close?.())
+  }
+
+  /** Told once a minute: a flood must not fill the log as well. */
+  #refuseMore(flow: Flow): void {
+    const { op, port, dst } = flow.request
+    const reason = 'too many connections are open'
+    if (this.#told.isNew(reason)) this.#options.record({ kind: op, address: dst, port, verdict: 'failed', reason })
+    flow.refuse('refused', reason)
   }
 
   async #serve(flow: Flow): Promise<void> {

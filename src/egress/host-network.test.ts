@@ -98,6 +98,55 @@ test('every byte arrives in order through pauses on both sides, and an end after
   expect(sum).toBeGreaterThan(0)
 })
 
+test('what comes is what was sent, whatever the pauses of its reader', async () => {
+  const total = 16 * 1024 * 1024
+  const pattern = Uint8Array.from({ length: total }, (_, index) => (index * 2_654_435_761) >>> 13)
+  const push = (socket: Socket): void => {
+    const state = socket as unknown as { at?: number }
+    state.at ??= 0
+    while (state.at < total) {
+      const taken = Math.max(0, socket.write(pattern.subarray(state.at, state.at + 1_000_003)))
+      if (taken === 0) return
+      state.at += taken
+    }
+    socket.shutdown()
+  }
+  const port = server({ open: push, drain: push })
+  const upstream = await network.dialTcp('127.0.0.1', port)
+  const chunks: Uint8Array[] = []
+  for (let chunk = await upstream.read(); chunk !== undefined; chunk = await upstream.read()) {
+    chunks.push(chunk)
+    if (chunks.length % 10 === 0) await Bun.sleep(1)
+  }
+  expect(Buffer.concat(chunks).equals(pattern)).toBe(true)
+  upstream.destroy()
+})
+
+test('what was sent before both sides ended arrives, though its reader is slow', async () => {
+  const total = 4 * 1024 * 1024
+  let got = 0
+  const done = Promise.withResolvers<void>()
+  const port = server({
+    open: (socket) => {
+      socket.pause()
+      socket.shutdown()
+      setTimeout(() => socket.resume(), 100)
+    },
+    data: (_socket, bytes) => {
+      got += bytes.length
+      if (got === total) done.resolve()
+    },
+    close: () => done.resolve(),
+  })
+  const upstream = await network.dialTcp('127.0.0.1', port)
+  expect(await readAll(upstream)).toBe(0)
+  expect(await upstream.write(new Uint8Array(total))).toBe(true)
+  upstream.end()
+  upstream.destroy()
+  await done.promise
+  expect(got).toBe(total)
+})
+
 test('a reader that does not read holds up the other side', async () => {
   let sent = 0
   const chunk = new Uint8Array(1024 * 1024)

@@ -11,8 +11,9 @@ const LOOKUP_LIMIT_MS = 5_000
 const CONNECT_LIMIT_MS = 10_000
 const LOOKUPS_AT_ONCE = 256
 const MOST_LOOKUPS_WAITING = 1_024
-const DIALS_AT_ONCE = 256
-const MOST_DIALS_WAITING = 4_096
+/** Of all sandboxes; each has a smaller share of its own. */
+const DIALS_AT_ONCE = 1_024
+const MOST_DIALS_WAITING = 16_384
 /** This machine's own loopback, where programs listen on either. */
 const LOOPBACK = ['127.0.0.1', '::1']
 

@@ -3,12 +3,16 @@ import type { NetworkEvent } from '../contract/network.ts'
 
 /** Lines that wait for a slow disk; what comes on top is not written, and counted. */
 const MOST_WAITING_BYTES = 4 * 1024 * 1024
+/** What one run may add: a program that is denied in a loop must not fill the disk. */
+const MOST_FILE_BYTES = 512 * 1024 * 1024
 const OWNER_ONLY = 0o600
 
 export interface NetworkLogOptions {
   readonly path: string
   /** Told once, when a line could not be written. */
   readonly onProblem: (message: string) => void
+  /** @default 512 MiB */
+  readonly mostBytes?: number
 }
 
 /** Events as lines of JSON at the end of a file. Never holds up who adds one. */
@@ -17,6 +21,7 @@ export class NetworkLog {
   #file: Promise<FileHandle> | undefined
   #lines: string[] = []
   #bytes = 0
+  #added = 0
   #writing: Promise<void> | undefined
   #told = false
   #isBroken = false
@@ -34,6 +39,8 @@ export class NetworkLog {
     if (this.#isBroken) return
     const line = `${JSON.stringify(event)}\n`
     if (this.#bytes + line.length > MOST_WAITING_BYTES) return this.#problem('the disk is too slow for it: lines are missing')
+    this.#added += line.length
+    if (this.#added > (this.#options.mostBytes ?? MOST_FILE_BYTES)) return this.#problem('it is too long: lines are missing')
     this.#lines.push(line)
     this.#bytes += line.length
     this.#writing ??= this.#write()

@@ -98,3 +98,14 @@ test('a disk that is too slow loses lines, and says so, but takes no memory', as
   await log.close()
   expect(problems).toEqual([expect.stringContaining('too slow')])
 })
+
+test('a log ends at its greatest length', async () => {
+  const problems: string[] = []
+  const path = join(folder, 'long.jsonl')
+  const log = new NetworkLog({ path, mostBytes: 1_000, onProblem: (message) => problems.push(message) })
+  const recorder = new NetworkRecorder({ sandbox: 'box', log })
+  for (let times = 0; times < 100; times++) recorder.record(denied)
+  await log.close()
+  expect(statSync(path).size).toBeLessThanOrEqual(1_000)
+  expect(problems).toEqual([expect.stringContaining('too long')])
+})

@@ -21,6 +21,7 @@ export class TcpUpstream implements Upstream {
   #isPaused = false
   #isGone = false
   #ending = false
+  #otherEnded = false
 
   constructor(address: string) {
     this.address = address
@@ -44,7 +45,10 @@ export class TcpUpstream implements Upstream {
       socket.pause()
     },
     drain: () => this.#flush(),
-    end: () => this.#queue.end(),
+    end: () => {
+      this.#otherEnded = true
+      this.#queue.end()
+    },
     error: (_socket: Socket, cause: Error) => this.#lose(cause.message),
     close: (_socket: Socket, cause?: Error) => this.#finish(cause),
     connectError: () => this.destroy(),
@@ -76,8 +80,11 @@ export class TcpUpstream implements Upstream {
 
   destroy(): void {
     if (this.#isGone) return
+    const isDone = this.#ending && this.#otherEnded && this.#unsent.length === 0
     this.#lose('the connection was given up')
-    this.#socket?.terminate()
+    // A reset would take back what the kernel has not sent yet.
+    if (isDone) this.#socket?.end()
+    else this.#socket?.terminate()
   }
 
   #wait(bytes: Uint8Array): Promise<boolean> {
