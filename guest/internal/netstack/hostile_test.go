@@ -116,7 +116,7 @@ func TestOtherProtocolsGoNowhere(t *testing.T) {
 
 // Whatever a raw socket sends: nothing breaks, and the network goes on.
 func TestGarbageIsSurvived(t *testing.T) {
-	p := begin(t, Options{SYNs: 64, Connect: 20 * time.Millisecond, UDPIdle: 20 * time.Millisecond}, func(s *wire.Stream, o opened) {
+	p := begin(t, Options{SYNs: 64, Connect: time.Second, UDPIdle: 20 * time.Millisecond}, func(s *wire.Stream, o opened) {
 		if o.Port == 80 {
 			echo(s, o)
 			return
