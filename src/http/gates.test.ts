@@ -24,6 +24,7 @@ describe('without a key', () => {
     { cwd: '/home' },
     { config_path: '/x.toml' },
     { caller_path: '/x' },
+    { allow: ['host.agentkernel.internal:22'] },
     { secrets: ['A'] },
     { secret_files: ['A'] },
     { secret_mappings: { A: 'b' } },

@@ -2,8 +2,8 @@ import { AppError } from '../contract/errors.ts'
 import { LATER_FIELDS } from '../contract/later.ts'
 import type { Caller } from '../contract/sandbox-operations.ts'
 
-/** Members by which a request names something of the host. */
-const HOST_MEMBERS = ['dir', 'config_path', 'cwd', 'caller_path'] as const
+/** Members by which a request names something of the host; network rules may name its ports and its network. */
+const HOST_MEMBERS = ['dir', 'config_path', 'cwd', 'caller_path', 'allow'] as const
 /** Members by which a request hands over secrets, or has the host call somebody. */
 const SECRET_MEMBERS = ['secrets', 'secret_files', 'secret_mappings', 'hooks'] as const
 

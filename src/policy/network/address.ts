@@ -114,11 +114,6 @@ export function contains(range: AddressRange, address: Address): boolean {
   return true
 }
 
-/** True when every address of `inner` lies in `outer`. */
-export function containsRange(outer: AddressRange, inner: AddressRange): boolean {
-  return inner.bits >= outer.bits && contains(outer, inner)
-}
-
 export function isSingle({ family, bits }: AddressRange): boolean {
   return bits === (family === 4 ? 32 : 128)
 }
