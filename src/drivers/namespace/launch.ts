@@ -55,7 +55,7 @@ export class Launcher {
     const lines: StatusLine[] = []
     try {
       // First of all: the gateway shall be there before the first packet.
-      if (spec.network !== undefined) spec.network.attach(this.#takeEgress())
+      if (spec.network !== undefined) this.#handOver(spec.network.attach)
       this.#link.write(encodeMessage(plan))
       io.onStarted?.()
       io.onSignalable?.((name) => this.#link.signal(signalNumber(name)))
@@ -75,17 +75,17 @@ export class Launcher {
     this.#end()
   }
 
-  #takeEgress(): number {
+  /** Lets somebody have our end of the egress connection, once. */
+  #handOver(taker: (fd: number) => void): void {
     const fd = this.#egress
-    if (fd === undefined) throw new Error('the egress connection was taken twice')
     this.#egress = undefined
-    return fd
+    if (fd !== undefined) taker(fd)
   }
 
   #end(): void {
     this.#link.close()
     closeSync(this.#status)
-    if (this.#egress !== undefined) closeSync(this.#takeEgress())
+    this.#handOver(closeSync)
   }
 }
 
