@@ -11,9 +11,12 @@ export interface BodyReader {
 }
 
 /** What may wait to be unpacked, in bytes; the traffic does not wait for us. */
-const WAITING_BYTES = 16 * 1024 ** 2
-/** Most that is unpacked of one body, in bytes: a small body can hold a very large one. */
+const WAITING_BYTES = 8 * 1024 ** 2
+/** Most that is unpacked of one body, in bytes. */
 const UNPACKED_BYTES = 256 * 1024 ** 2
+/** A small body can hold a very large one, and a sandbox could have us unpack it all day: text packs to a tenth, hardly ever to this. */
+const MOST_TIMES = 100
+const FREE_BYTES = 1024 ** 2
 
 const UNPACKERS: Readonly<Record<string, () => Transform>> = {
   gzip: () => createGunzip(),
@@ -37,6 +40,7 @@ class Unpacking implements BodyReader {
   readonly #make: () => Transform
   readonly #read: (bytes: Uint8Array) => void
   #stream: Transform | undefined
+  #packed = 0
   #unpacked = 0
   #done = Promise.withResolvers<void>()
   #isDone = false
@@ -49,6 +53,7 @@ class Unpacking implements BodyReader {
 
   push(bytes: Uint8Array): void {
     if (this.failed || bytes.length === 0) return
+    this.#packed += bytes.length
     const stream = (this.#stream ??= this.#start())
     if (stream.writableLength + bytes.length > WAITING_BYTES) this.#giveUp()
     // The bytes belong to the connection, which may use their place again before they are unpacked.
@@ -69,7 +74,7 @@ class Unpacking implements BodyReader {
     }
     stream.on('data', (bytes: Uint8Array) => {
       this.#unpacked += bytes.length
-      if (this.#unpacked > UNPACKED_BYTES) this.#giveUp()
+      if (this.#unpacked > Math.min(UNPACKED_BYTES, FREE_BYTES + this.#packed * MOST_TIMES)) this.#giveUp()
       else if (!this.failed) this.#read(bytes)
     })
     stream.on('end', finish)

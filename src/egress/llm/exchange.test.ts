@@ -140,6 +140,20 @@ describe('a reading', () => {
     }
   })
 
+  test('reads a packed request, and does not unpack a bomb of one', async () => {
+    const ask = async (body: Uint8Array): Promise<Reading> => {
+      const reader = new ExchangeReader({ method: 'POST', target: '/v1/responses', headers: [['content-encoding', 'zstd']] })
+      reader.requestBody(body)
+      return reader.end()
+    }
+    expect((await ask(zstdCompressSync('{"stream":true,"model":"gpt-5"}'))).model).toBe('gpt-5')
+    const started = performance.now()
+    const bomb = zstdCompressSync(Buffer.from(`{"x":"${' '.repeat(128 * 1024 ** 2)}","model":"gpt-5"}`))
+    const packedMs = performance.now() - started
+    expect((await ask(bomb)).model).toBeUndefined()
+    expect(performance.now() - started - packedMs).toBeLessThan(packedMs + 200)
+  })
+
   test('shows names of models without what a terminal would obey', async () => {
     const reply = `{"model":"a\\u001b[31m\\u202eb ${'x'.repeat(400)}"}`
     expect((await read({ ...sample('OpenAI chat'), request: '{}' }, { reply: bytesOf(reply) })).model).toMatch(/^a\[31mbx{0,128}$/)

@@ -136,6 +136,23 @@ describe('a meter', () => {
     expect(begin({ ...POST, target: '/v1/some/new/thing', method: 'PATCH' })?.kind).toBe('tap')
   })
 
+  test('takes the cost that OpenRouter says, and from nobody else', async () => {
+    const reply = SAMPLES.find(({ name }) => name === 'OpenRouter')!.reply
+    for (const [host, cost] of [
+      ['openrouter.ai', 0.95],
+      ['api.groq.com', undefined],
+    ] as const) {
+      const { calls, begin } = world()
+      const begun = begin(POST, { host, port: 443 })
+      if (begun?.kind !== 'tap') throw new Error('refused')
+      begun.tap.response({ status: 200, headers: [['content-type', 'application/json']] })
+      begun.tap.responseBody(bytesOf(reply))
+      begun.tap.end()
+      while (calls.length === 0) await Bun.sleep(1)
+      expect(calls[0]!.cost_usd).toBe(cost)
+    }
+  })
+
   test('tells whose key it was', async () => {
     for (const [secrets, source] of [
       [[], 'none'],

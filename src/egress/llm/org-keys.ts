@@ -8,15 +8,13 @@ import { withFlock } from '../../lib/flock.ts'
 import { ignore } from '../../lib/ignore.ts'
 import { SystemCallError } from '../../lib/libc.ts'
 import { makePrivateFolder, openLock, readPrivate, replacePrivate } from '../../secrets/private-file.ts'
-import { defaultKeyName, domainOf, providerOf } from './providers.ts'
+import { defaultKeyName, domainOf, isDomain, providerOf } from './providers.ts'
 
 const FILE = 'llm_keys.json'
 const LARGEST_BYTES = 256 * 1024
 const MOST_KEYS = 1000
 /** Longest wait for another process that writes the file, in ms. */
 const LOCK_LIMIT_MS = 5000
-/** A host name. Addresses and ports get no key. */
-const DOMAIN = /^(?=.{1,253}$)(?!.*\.\d+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/
 
 export type OrgKeys = Readonly<Record<string, string>>
 
@@ -96,7 +94,7 @@ export function orgBindings(input: {
   const takenHosts = input.bound.flatMap(({ hosts }) => hosts)
   const takenNames = new Set(input.bound.map(({ name }) => name))
   return [...keys]
-    .filter(([domain]) => DOMAIN.test(domain) && !takenHosts.some((pattern) => matches(pattern, domain)))
+    .filter(([domain]) => isDomain(domain) && !takenHosts.some((pattern) => matches(pattern, domain)))
     .map(([domain, vaultKey]) => {
       const header = providerOf(domain, input.hosts)?.keyHeader
       return {
@@ -126,7 +124,7 @@ function matches(pattern: string, domain: string): boolean {
 /** Errors: `invalid_argument`. */
 export function checkedDomain(provider: string): string {
   const domain = domainOf(provider)
-  if (DOMAIN.test(domain)) return domain
+  if (isDomain(domain)) return domain
   throw new AppError('invalid_argument', `${JSON.stringify(provider)} is neither a provider nor a domain`, {
     fix: 'Write a name such as `openai`, or a host such as `llm.example.com`.',
   })
@@ -161,7 +159,7 @@ function parsed(path: string, text: string): OrgKeys {
   }
   const keys = Object.entries(content).flatMap(([name, key]) => {
     const domain = domainOf(name)
-    return typeof key === 'string' && DOMAIN.test(domain) && secretNameProblem(key) === undefined ? [[domain, key] as const] : []
+    return typeof key === 'string' && isDomain(domain) && secretNameProblem(key) === undefined ? [[domain, key] as const] : []
   })
   return Object.fromEntries(keys)
 }

@@ -66,3 +66,8 @@ export function defaultKeyName(provider: string): string {
 
 /** Every name and host that is known without a config. */
 export const KNOWN_PROVIDERS: readonly Provider[] = PROVIDERS
+
+const DOMAIN = /^(?=.{1,253}$)(?!.*\.\d+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/
+
+/** True for a host name with a dot, in lower case. Addresses and ports get no key. */
+export const isDomain = (text: string): boolean => DOMAIN.test(text)

@@ -1,6 +1,8 @@
 import { AppError } from '../../contract/errors.ts'
 import { type LlmBudget, type LlmSettings, NO_LLM_SETTINGS } from '../../contract/llm.ts'
 import type { ConfigFile } from '../../contract/schemas/config-keys.ts'
+import { secretNameProblem } from '../../contract/secrets.ts'
+import { domainOf, isDomain } from '../../egress/llm/providers.ts'
 
 /** `[llm]` and `[llm_keys]` of one file. Errors: `config_invalid`. */
 export function llmOf(file: ConfigFile, path: string): LlmSettings {
@@ -10,8 +12,8 @@ export function llmOf(file: ConfigFile, path: string): LlmSettings {
     meter: llm?.meter ?? false,
     budgets: llm?.budget === undefined ? [] : [checkedBudget(llm.budget, `${path}: llm.budget`)],
     globalBudgets: llm?.global_budget === undefined ? [] : [checkedBudget(llm.global_budget, `${path}: llm.global_budget`)],
-    hosts: lowerCase(llm?.hosts ?? {}),
-    keys: llm_keys ?? {},
+    hosts: checkedHosts(llm?.hosts ?? {}, `${path}: llm.hosts`),
+    keys: checkedKeys(llm_keys ?? {}, `${path}: llm_keys`),
   }
 }
 
@@ -36,5 +38,22 @@ function checkedBudget(budget: LlmBudget, where: string): LlmBudget {
   return budget
 }
 
-const lowerCase = (hosts: LlmSettings['hosts']): LlmSettings['hosts'] =>
-  Object.fromEntries(Object.entries(hosts).map(([host, format]) => [host.toLowerCase().replace(/\.$/, ''), format]))
+function checkedHosts(hosts: LlmSettings['hosts'], where: string): LlmSettings['hosts'] {
+  return Object.fromEntries(
+    Object.entries(hosts).map(([name, format]) => {
+      const host = name.toLowerCase().replace(/\.$/, '')
+      if (!isDomain(host)) throw new AppError('config_invalid', `${where}: ${JSON.stringify(name)} is no host name`)
+      return [host, format]
+    }),
+  )
+}
+
+function checkedKeys(keys: LlmSettings['keys'], where: string): LlmSettings['keys'] {
+  for (const [provider, key] of Object.entries(keys)) {
+    if (!isDomain(domainOf(provider)))
+      throw new AppError('config_invalid', `${where}: ${JSON.stringify(provider)} is neither a provider nor a host name`)
+    const problem = secretNameProblem(key)
+    if (problem !== undefined) throw new AppError('config_invalid', `${where}.${provider}: the name of the key ${problem}`)
+  }
+  return keys
+}

@@ -73,9 +73,14 @@ async function set(provider: string, args: ParsedArguments, context: CliContext)
 
 async function valueFor(provider: string, context: CliContext): Promise<Secret> {
   const { readHiddenLine, readWhole } = await import('../secret/read-value.ts')
-  if (context.stdin.isTTY) context.stderr.write(`Key for ${printable(provider)} (not shown): `)
-  const text = context.stdin.isTTY ? await readHiddenLine() : await readWhole('the key', LARGEST_SECRET_BYTES)
-  if (context.stdin.isTTY) context.stderr.write('\n')
+  const typed = async (): Promise<string> => {
+    try {
+      return await readHiddenLine(() => context.stderr.write(`Key for ${printable(provider)} (not shown): `))
+    } finally {
+      context.stderr.write('\n')
+    }
+  }
+  const text = context.stdin.isTTY ? await typed() : await readWhole('the key', LARGEST_SECRET_BYTES)
   if (text !== '') return new Secret(text)
   throw usageError(keys.spec, 'no key was given on stdin; with --existing the one in the vault is used.')
 }
