@@ -11,13 +11,16 @@ import { LlmStore } from '../store/llm/llm-store.ts'
 import { orgKeyFile } from './llm-operations.ts'
 import type { Paths } from './paths.ts'
 
+/** Longest wait for replies that are still unpacked, in ms. */
+const SETTLE_MS = 1000
+
 /** Metering of one process, for all of its gateways. Load it when a sandbox has a network. */
 export interface LlmMetering {
   /** The organisation's keys for a sandbox that binds `bound` itself. Errors: `config_invalid`, `vault_unsafe`. */
   orgBindings(settings: LlmSettings, bound: readonly SecretBinding[]): Promise<readonly SecretBinding[]>
   meter(options: SandboxMeterOptions): Meter
-  /** Writes what is not written yet. */
-  close(): void
+  /** Waits a moment for replies that are still looked at, writes what is not written yet, and lets the file go. End every tap before. */
+  close(): Promise<void>
 }
 
 export interface SandboxMeterOptions {
@@ -38,6 +41,7 @@ export interface SandboxMeterOptions {
 export async function createLlmMetering(paths: Paths, failed: (error: Error) => void): Promise<LlmMetering> {
   const prices = await loadPrices(paths.dataDir)
   const now = () => new Date()
+  const settling = new Set<Promise<void>>()
   const book = new SpendingBook(() => new LlmStore(join(paths.dataDir, 'llm.sqlite'), now), failed)
   return {
     orgBindings: async (settings, bound) => {
@@ -58,12 +62,19 @@ export async function createLlmMetering(paths: Paths, failed: (error: Error) => 
         prices,
         ledger,
         now,
+        settling: (work) => {
+          settling.add(work)
+          void work.finally(() => settling.delete(work))
+        },
         onCall: (call) => {
           book.record(call)
           onCall?.(call)
         },
       })
     },
-    close: () => book.close(),
+    close: async () => {
+      await Promise.race([Promise.all(settling), Bun.sleep(SETTLE_MS)])
+      book.close()
+    },
   }
 }

@@ -20,6 +20,8 @@ export interface MeterOptions {
   readonly ledger: Ledger
   /** Called once for each request that went out, when its reply has ended. Must not throw. */
   readonly onCall: (call: LlmCall) => void
+  /** Given what is still to be done for an exchange that has ended: whoever ends the process should wait for it. Never rejects. */
+  readonly settling?: (work: Promise<void>) => void
   readonly now: () => Date
 }
 
@@ -90,10 +92,11 @@ class Tap implements MeterTap {
     if (this.#ended) return
     this.#ended = true
     const latencyMs = performance.now() - this.#startedMs
-    void this.#reader.end().then((reading) => {
+    const work = this.#reader.end().then((reading) => {
       this.#options.onCall(this.#call(reading, latencyMs))
       this.#written()
     })
+    this.#options.settling?.(work)
   }
 
   #spendSoFar(): LlmSpend {
