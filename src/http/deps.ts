@@ -6,7 +6,20 @@ import type { ApiKeys } from './auth.ts'
 
 /** What the HTTP door is handed. */
 export interface HttpDeps {
-  readonly operations: Pick<Operations, 'doctor' | 'agents' | 'auditList' | 'auditVerify' | 'secretList' | 'secretSet' | 'secretDelete' | 'llmUsage' | 'llmKeys' | 'llmKeySet' | 'llmKeyRemove'>
+  readonly operations: Pick<
+    Operations,
+    | 'doctor'
+    | 'agents'
+    | 'auditList'
+    | 'auditVerify'
+    | 'secretList'
+    | 'secretSet'
+    | 'secretDelete'
+    | 'llmUsage'
+    | 'llmKeys'
+    | 'llmKeySet'
+    | 'llmKeyRemove'
+  >
   readonly sandboxes: SandboxOperations
   readonly webhooks: WebhookReports
   /** The keys of TCP listeners; `/status` says whether there are any. */
