@@ -142,12 +142,16 @@ return [name for name in results if name.startswith("done")]
   },
   {
     id: 'S16',
-    title: 'only a loopback interface exists, and nothing outside answers',
+    title: 'the metadata of a cloud is out of reach, and so are ranges that are nobody’s',
     code: `
-udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-return [[name for _, name in socket.if_nameindex()], errno_of(udp.sendto, b"x", ("192.0.2.1", 53)), errno_of(socket.socket().connect, ("169.254.169.254", 80))]
+results = []
+for address in ("169.254.169.254", "192.168.0.1", "10.0.0.1", "100.64.0.1", "224.0.0.1", "255.255.255.255"):
+    s = socket.socket()
+    s.settimeout(10)
+    results.append(errno_of(s.connect, (address, 80)))
+return [name for name in results if name.startswith("done") or name == "timeout"]
 `,
-    expected: "[['lo'], 'ENETUNREACH', 'ENETUNREACH']",
+    expected: '[]',
   },
   {
     id: 'S17',
@@ -247,7 +251,21 @@ return sorted(set([
   },
 ]
 
+/** Without a network, which is more than one that lets nothing through. */
+const unconnected: readonly Attack[] = [
+  {
+    id: 'S16',
+    title: 'only a loopback interface exists, and nothing outside answers',
+    code: `
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+return [[name for _, name in socket.if_nameindex()], errno_of(udp.sendto, b"x", ("192.0.2.1", 53)), errno_of(socket.socket().connect, ("169.254.169.254", 80))]
+`,
+    expected: "[['lo'], 'ENETUNREACH', 'ENETUNREACH']",
+  },
+]
+
 attackSuite('the kernel', kernel)
+attackSuite('the kernel without a network', unconnected, { flags: ['--no-network'] })
 attackSuite('the kernel, from a sandbox that stays', kernel, { stays: 'moderate' })
 attackSuite('the kernel with the permissive profile', kernel, { flags: ['-p', 'permissive', '--workspace', 'none'] })
 
