@@ -2,12 +2,12 @@ import { closeSync, constants, openSync } from 'node:fs'
 import { GATEWAY_ADDRESS } from '../../contract/network.ts'
 import { isErrno } from '../../lib/errno.ts'
 import { ignore } from '../../lib/ignore.ts'
-import type { Finding, NetworkView, SandboxEgress } from '../driver.ts'
+import type { Finding, NetworkView, SandboxEgress, SecretFile } from '../driver.ts'
 import type { StatusLine } from '../shared/status-lines.ts'
 import type { LaunchPlan, StageStep } from './plan.ts'
 
 /** The host's network device maker. */
-export const TUN_DEVICE = '/dev/net/tun'
+const TUN_DEVICE = '/dev/net/tun'
 const EACCES = 13
 const EPERM = 1
 
@@ -26,6 +26,21 @@ export function networkSteps(network: NetworkView | undefined): StageStep[] {
     { kind: 'file', target: 'etc/resolv.conf', data: RESOLV_CONF, mode: 0o644 },
     ...network.files.map(({ path, hostPath }) => ({ kind: 'cover', source: hostPath, target: path.slice(1) }) as const),
   ]
+}
+
+/** The steps that show secrets as files: they exist in the sandbox's own memory only. */
+export function secretFileSteps(files: readonly SecretFile[] = []): StageStep[] {
+  const folders = new Set(files.flatMap(({ path }) => foldersOf(path.slice(1))))
+  return [
+    ...[...folders].map((target) => ({ kind: 'dir', target, mode: 0o755 }) as const),
+    ...files.map(({ path, content }) => ({ kind: 'file', target: path.slice(1), data: content.reveal(), mode: 0o400, owned: true }) as const),
+  ]
+}
+
+/** `a/b/c` is in `a` and `a/b`. */
+function foldersOf(path: string): string[] {
+  const parts = path.split('/').slice(0, -1)
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'))
 }
 
 /** How a sandbox reaches the gateway after all, by what was reported while it started. */
