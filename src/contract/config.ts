@@ -99,6 +99,8 @@ export interface ResolvedConfig {
   readonly api?: ApiConfig
   /** Absent = as `NO_SECRET_SETTINGS`. */
   readonly secrets?: SecretSettings
+  /** PEM files of authorities that servers outside are trusted by besides those of this machine: `network.extra_ca` of the user's own file. */
+  readonly extraCa?: readonly string[]
   /** Absent = as `NO_LLM_SETTINGS`. */
   readonly llm?: LlmSettings
 }

@@ -1,3 +1,4 @@
+import type { Secret } from '../lib/secret.ts'
 import type { NetworkLevel, ProfileName, WorkspaceMode } from './config.ts'
 import type { NetworkEvent, NetworkMode, PublishedPort } from './network.ts'
 
@@ -13,6 +14,18 @@ export const PASS_ENV = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TERM'] as co
  * the floor that container tools use, so a number copied from one of them keeps its meaning.
  */
 export const MIN_MEMORY_BYTES = 6 * 1024 ** 2
+
+/** Secrets of a sandbox, as the caller wrote them. */
+export interface SecretAsk {
+  /** Bindings (`docs/secrets.md`); a value may stand in them. */
+  readonly texts: readonly Secret[]
+  /** Names of secrets that are files inside. */
+  readonly files: readonly string[]
+  /** Tokens instead of one placeholder for all: the gateway swaps them wherever the program puts them. */
+  readonly placeholders: boolean
+  /** What came on stdin, for `KEY=-`. */
+  readonly stdin?: Secret
+}
 
 /** One command in a sandbox that is gone afterwards. Undefined fields mean "as the configuration says". */
 export interface RunRequest {
@@ -41,6 +54,7 @@ export interface RunRequest {
   /** Rules of the caller's own. Without `network` they are all that is allowed. */
   readonly allow?: readonly string[]
   readonly block?: readonly string[]
+  readonly secrets?: SecretAsk
   /** Hosts of the secrets that are bound (`x.com`, `*.x.com`, optional `:port`, without one 443). With any, no profile implies `public`. */
   readonly secretHosts?: readonly string[]
   /** Ports of the sandbox that the host listens for, besides those of the configuration. */

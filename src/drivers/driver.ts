@@ -1,6 +1,7 @@
 import type { Isolation } from '../contract/isolation.ts'
 import type { Permissions } from '../contract/permissions.ts'
 import type { RunIo } from '../contract/run.ts'
+import type { Secret } from '../lib/secret.ts'
 
 /**
  * The driver contract: what a way to isolate must do, may do, and says of itself.
@@ -104,6 +105,8 @@ export interface SandboxSpec {
   readonly callerPath: string
   /** Undefined: no network exists inside. */
   readonly network?: SandboxNetwork
+  /** Given to each start, and never saved. */
+  readonly secretFiles?: readonly SecretFile[]
 }
 
 /**
@@ -111,6 +114,13 @@ export interface SandboxSpec {
  * when the gateway is gone. The files of `files` belong to whoever made the spec, and are read at every start.
  */
 export type SandboxNetwork = NetworkView
+
+/** A secret that is a file inside: in memory there, mode 0400, the sandbox's own. Never written to a disk of the host. */
+export interface SecretFile {
+  /** Absolute. */
+  readonly path: string
+  readonly content: Secret
+}
 
 /** What programs in a sandbox with a network see of it. */
 export interface NetworkView {
@@ -243,6 +253,7 @@ export interface RunSpec {
   readonly timeoutMs: number | undefined
   /** Undefined: no network exists inside. */
   readonly network?: RunNetwork
+  readonly secretFiles?: readonly SecretFile[]
 }
 
 /** The network of one run. */

@@ -13,6 +13,16 @@ import { run, type RunDeps } from './run.ts'
 const nothing = openSync('/dev/null', 'r+')
 afterAll(() => closeSync(nothing))
 
+/** The fake driver has no way out, so that nothing here is ever asked for. */
+const UNUSED_NETWORK = {
+  version: 'test',
+  trustDir: '/nonexistent',
+  env: {},
+  openVault: () => Promise.reject(new Error('no vault')),
+  metering: { mayMatter: () => false, open: () => Promise.reject(new Error('no metering')) },
+  now: () => new Date(),
+}
+
 /** An engine over a fake driver; what it did is in the arrays. */
 function engine(driver: Driver, config: Partial<ResolvedConfig> = {}, over: Partial<RunDeps> = {}) {
   const events: AuditEvent[] = []
@@ -22,7 +32,7 @@ function engine(driver: Driver, config: Partial<ResolvedConfig> = {}, over: Part
     loadConfig: async () => resolvedConfig(config),
     describeWorkspace: async () => ({ view: undefined, cwdInside: '/workspace' }),
     audit: { append: async (event) => void events.push(event) },
-    network: { version: 'test' },
+    network: UNUSED_NETWORK,
     machine: { totalMemoryBytes: 8 * 1024 ** 3, cores: 2 },
     now: () => performance.now(),
     firstTime: (key, scope = '') => !told.has(`${scope}\0${key}`) && told.add(`${scope}\0${key}`) !== undefined,

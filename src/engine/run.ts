@@ -1,5 +1,6 @@
 import type { ResolvedConfig } from '../contract/config.ts'
 import { AppError, isAppError } from '../contract/errors.ts'
+import { NO_NETWORK } from '../contract/network.ts'
 import type { AuditSink } from '../contract/events.ts'
 import type { RunIo, RunRequest, RunResult } from '../contract/run.ts'
 import type { Driver, PreparedRun, RunOutcome, RunSpec } from '../drivers/driver.ts'
@@ -10,6 +11,7 @@ import { type Machine, type ResolvedPermissions, resolvePermissions } from '../p
 import { noticesBefore } from './notices.ts'
 import type { BegunRun } from './begin-run.ts'
 import { networkForRun, type NetworkOfRun, type RunNetworkDeps } from './network/for-run.ts'
+import { wantedSecrets } from './network/run-secrets.ts'
 import { exitCodeOfOutcome, sentencesAbout } from './run-report.ts'
 import { insideDirectory, sandboxEnvironment } from './run-inputs.ts'
 import type { WorkspaceChoice } from './workspace/describe.ts'
@@ -31,7 +33,7 @@ export interface RunDeps {
 interface Decided {
   readonly spec: RunSpec
   readonly workspace: WorkspaceChoice
-  readonly network: NetworkOfRun | undefined
+  readonly network: NetworkOfRun
   /** Sentences for before the command's own output. */
   readonly notices: readonly string[]
 }
@@ -53,14 +55,15 @@ export async function run(deps: RunDeps, begun: BegunRun, request: RunRequest, i
   recovery.alongside(() => deps.audit.rehearse?.())
   const started = deps.now()
   let outcome: RunOutcome
+  let lastWords: readonly string[] = []
   try {
     outcome = await runRecorded(deps, prepared, decided.spec, request, signal)
   } finally {
-    await decided.network?.close()
+    lastWords = await decided.network.close()
   }
   const durationMs = deps.now() - started
   await recovery.done()
-  return report(deps, io, decided, outcome, { backend: driver.name, durationMs })
+  return report(deps, io, decided, outcome, { backend: driver.name, durationMs, lastWords })
 }
 
 async function decide(
@@ -71,18 +74,35 @@ async function decide(
   signal: AbortSignal,
 ): Promise<Decided> {
   const config = await deps.loadConfig(request)
-  const resolved = await resolvePermissions(request, config, deps.machine)
+  const wanted = await wantedSecrets(request.secrets, config)
+  const secretHosts = wanted === undefined || wanted.hosts.length === 0 ? {} : { secretHosts: wanted.hosts }
+  const resolved = withinDriver(driver, request, await resolvePermissions({ ...request, ...secretHosts }, config, deps.machine))
   await refuseBlockedCommand(deps, request, config)
   const tooWeak = checkIsolation({ name: driver.name, isolation: driver.facts.isolation }, config.minIsolation)
   if (tooWeak !== undefined) throw tooWeak
   const workspace = await deps.describeWorkspace(resolved.permissions.workspace, request.cwd, signal)
-  const network = await networkForRun(deps.network, { id: request.id, request, permissions: resolved.permissions, io })
+  const network = await networkForRun(deps.network, { id: request.id, request, config, permissions: resolved.permissions, wanted, io })
+  const spec = specOf(request, config, resolved, workspace)
   return {
-    spec: { ...specOf(request, config, resolved, workspace), ...(network === undefined ? {} : { network: network.forDriver }) },
+    spec: {
+      ...spec,
+      env: { ...network.env, ...spec.env },
+      ...(network.network === undefined ? {} : { network: network.network }),
+      ...(network.secretFiles.length === 0 ? {} : { secretFiles: network.secretFiles }),
+    },
     workspace,
     network,
-    notices: noticesBefore(deps.firstTime, { config, resolved, workspace, cwd: request.cwd ?? '' }),
+    notices: [...noticesBefore(deps.firstTime, { config, resolved, workspace, cwd: request.cwd ?? '' }), ...network.notices],
   }
+}
+
+/** A driver without a way out has no network: what was asked for by name is refused, what is only implied is left out. */
+function withinDriver(driver: Driver, request: RunRequest, resolved: ResolvedPermissions): ResolvedPermissions {
+  if (driver.facts.egress !== 'none' || resolved.permissions.network === 'none') return resolved
+  if (request.network !== undefined || request.allow !== undefined) {
+    throw new AppError('not_available_yet', `backend "${driver.name}" cannot give a sandbox a network`)
+  }
+  return { ...resolved, permissions: { ...resolved.permissions, network: 'none', networkRules: NO_NETWORK } }
 }
 
 async function refuseBlockedCommand(deps: RunDeps, request: RunRequest, config: ResolvedConfig): Promise<void> {
@@ -151,15 +171,15 @@ function shellHabit(word: string): string | undefined {
 async function report(
   deps: RunDeps,
   io: RunIo,
-  { spec, workspace, network }: Decided,
+  { spec, workspace }: Decided,
   outcome: RunOutcome,
-  { backend, durationMs }: { readonly backend: string; readonly durationMs: number },
+  { backend, durationMs, lastWords }: { readonly backend: string; readonly durationMs: number; readonly lastWords: readonly string[] },
 ): Promise<RunResult> {
   const result = resultOf(spec, outcome, durationMs, backend)
   sentencesAbout(outcome, spec, durationMs).forEach((text) => io.onNotice(text))
   const after = workspace.noticeAfter?.()
   if (after !== undefined) io.onNotice(after)
-  for (const text of (await network?.notices()) ?? []) io.onNotice(text)
+  for (const text of lastWords) io.onNotice(text)
   await record(deps, io, spec, result)
   return result
 }

@@ -1,9 +1,12 @@
+import { existsSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { ResolvedConfig } from '../contract/config.ts'
 import type { AuditSink } from '../contract/events.ts'
 import type { RunRequest } from '../contract/run.ts'
+import type { MeteringDeps } from '../engine/network/metering.ts'
 import type { RunDeps } from '../engine/run.ts'
+import { ignore } from '../lib/ignore.ts'
 import { describeWorkspace } from '../engine/workspace/describe.ts'
 import { findProjectRoot } from '../engine/workspace/project-root.ts'
 import { createAuditLog } from '../store/audit/audit-log.ts'
@@ -26,9 +29,28 @@ export function createRunDeps(paths: Paths, env: Environment, auditPath: string)
     describeWorkspace: (mode, cwd, signal) => describeWorkspace({ mode, cwd, signal, ...place }),
     audit: auditSink(auditPath, env),
     machine: { totalMemoryBytes: totalmem(), cores: cpus().length },
-    network: { version: pkg.version },
+    network: {
+      version: pkg.version,
+      trustDir: join(paths.dataDir, 'trust'),
+      env,
+      openVault: async () => (await import('./vault.ts')).openVault(paths, env),
+      metering: meteringFor(paths),
+      now: () => new Date(),
+    },
     now: () => performance.now(),
     firstTime: createFirstTime(join(paths.dataDir, 'notices')),
+  }
+}
+
+/** What is known of language models is in two files, which most users do not have. */
+export function meteringFor(paths: Paths): MeteringDeps {
+  return {
+    mayMatter: () =>
+      [join(paths.dataDir, 'llm.sqlite'), join(paths.dataDir, 'secrets/llm_keys.json'), join(paths.stateDir, 'llm_keys.json')].some(
+        (path) => existsSync(path),
+      ),
+    open: async () =>
+      (await import('./llm-metering.ts')).createLlmMetering(paths, (error) => ignore(error, 'it is written with the next call')),
   }
 }
 

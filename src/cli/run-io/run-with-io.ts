@@ -1,5 +1,7 @@
+import type { NetworkEvent } from '../../contract/network.ts'
 import type { RunRequest, RunResult } from '../../contract/run.ts'
 import type { CliContext } from '../context.ts'
+import { refusalLine } from '../network-line.ts'
 import { printable, printableJson } from '../printable.ts'
 import { forwardSignals } from './forward-signals.ts'
 import { openStreams } from './streams.ts'
@@ -7,6 +9,8 @@ import { openStreams } from './streams.ts'
 interface RunOptions {
   readonly json: boolean
   readonly quiet: boolean
+  /** Refusals on the network are said when they happen. */
+  readonly verbose?: boolean
 }
 
 /**
@@ -18,10 +22,15 @@ export async function runWithIo(request: RunRequest, options: RunOptions, contex
   const onNotice = (text: string): void => {
     if (!options.quiet) context.stderr.write(`agentkernel: ${printable(text)}\n`)
   }
+  const onNetworkEvent = (event: NetworkEvent): void => {
+    const line = refusalLine(event)
+    if (line !== undefined) context.stderr.write(`agentkernel: ${printable(line)}\n`)
+  }
+  const told = { onNotice, ...(options.verbose === true ? { onNetworkEvent } : {}) }
   const onTerminal = context.stdin.isTTY && context.stdout.isTTY && context.stderr.isTTY && !options.json
   if (onTerminal) {
     const { runOnTerminal } = await import('./terminal.ts')
-    return (await runOnTerminal(operations, request, onNotice)).exitCode
+    return (await runOnTerminal(operations, request, told)).exitCode
   }
   const isReady = context.stdin.isTTY ? (await import('../../lib/terminal-device.ts')).terminalDevice(0).isReady : undefined
   const streams = openStreams(options.json, isReady)
@@ -31,7 +40,7 @@ export async function runWithIo(request: RunRequest, options: RunOptions, contex
   try {
     result = await operations.run(
       request,
-      { ...streams.descriptors, onNotice, onStarted: streams.onStarted, onSignalable: signals.connect },
+      { ...streams.descriptors, ...told, onStarted: streams.onStarted, onSignalable: signals.connect },
       abort.signal,
     )
     await streams.drained()

@@ -1,5 +1,5 @@
 import type { Operations } from '../../contract/operations.ts'
-import type { RunRequest, RunResult } from '../../contract/run.ts'
+import type { RunIo, RunRequest, RunResult } from '../../contract/run.ts'
 import { writeFully } from './copy.ts'
 import { AFTER_HANGUP_MS, forwardSignals } from './forward-signals.ts'
 import { UserTerminal } from './user-terminal.ts'
@@ -8,7 +8,11 @@ import { UserTerminal } from './user-terminal.ts'
  * Runs a command on a private terminal and copies bytes between it and the user's, which is raw meanwhile: Ctrl-C and
  * Ctrl-Z are bytes that the private terminal turns into signals. The user's terminal is restored on every way out.
  */
-export async function runOnTerminal(operations: Operations, request: RunRequest, onNotice: (text: string) => void): Promise<RunResult> {
+export async function runOnTerminal(
+  operations: Operations,
+  request: RunRequest,
+  { onNotice, onNetworkEvent }: Pick<RunIo, 'onNotice' | 'onNetworkEvent'>,
+): Promise<RunResult> {
   const screen = new UserTerminal()
   const abort = new AbortController()
   const giveUp = (): void => abort.abort()
@@ -28,6 +32,7 @@ export async function runOnTerminal(operations: Operations, request: RunRequest,
         onStopped: (resume) => screen.suspend(resume),
         // A line in the middle of a full-screen program would spoil it.
         onNotice: (text) => (screen.raw ? notices.push(text) : onNotice(text)),
+        ...(onNetworkEvent === undefined ? {} : { onNetworkEvent }),
       },
       abort.signal,
     )

@@ -6,7 +6,7 @@ import type { RunCgroup } from './cgroup.ts'
 import { dotfileSteps, SANDBOX_HOME } from './host-root.ts'
 import { idMapFor } from './identity.ts'
 import { ownerOf, type PrologueFacts } from './launch-prologue.ts'
-import { networkPart, networkSteps } from './network.ts'
+import { networkPart, networkSteps, secretFileSteps } from './network.ts'
 import type { InitSpec, LaunchPlan, StageStep } from './plan.ts'
 import { limitsWithoutCgroup } from './rlimits.ts'
 import type { RunFolder } from './run-folder.ts'
@@ -36,7 +36,7 @@ export function launchPlan(input: PlanInput): LaunchPlan & { readonly spec: Init
   const own: StageStep[] = [{ kind: 'bind', source: '@run', target: RUN_MOUNT }, ...tmpSteps(spec.permissions)]
   return {
     ...wallPlan({ ...input, permissions: spec.permissions, terminal }),
-    mounts: [...own, ...homeSteps(input), ...workspace, ...networkSteps(spec.network)].map((step) =>
+    mounts: [...own, ...homeSteps(input), ...workspace, ...networkSteps(spec.network), ...secretFileSteps(spec.secretFiles)].map((step) =>
       withRunFolder(step, input.folder.path),
     ),
     ...networkPart(spec.network),

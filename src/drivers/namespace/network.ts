@@ -33,7 +33,9 @@ export function secretFileSteps(files: readonly SecretFile[] = []): StageStep[] 
   const folders = new Set(files.flatMap(({ path }) => foldersOf(path.slice(1))))
   return [
     ...[...folders].map((target) => ({ kind: 'dir', target, mode: 0o755 }) as const),
-    ...files.map(({ path, content }) => ({ kind: 'file', target: path.slice(1), data: content.reveal(), mode: 0o400, owned: true }) as const),
+    ...files.map(
+      ({ path, content }) => ({ kind: 'file', target: path.slice(1), data: content.reveal(), mode: 0o400, owned: true }) as const,
+    ),
   ]
 }
 

@@ -1,4 +1,4 @@
-import type { DenialSummary, NetworkEvent } from '../../contract/network.ts'
+import type { DenialSummary } from '../../contract/network.ts'
 
 /** Most targets that a notice spells out. */
 const MOST_TARGETS = 10
@@ -12,11 +12,4 @@ export function denialNotices(denials: readonly DenialSummary[]): string[] {
   const rest = denials.length - MOST_TARGETS
   if (rest > 0) lines.push(`network: refused ${rest} more targets; --network-log FILE records all of them`)
   return lines
-}
-
-/** One denial as it happens. */
-export function denialLine({ host, address, port, method, path, reason, hint }: NetworkEvent): string {
-  const target = `${host ?? address ?? 'unknown'}${port === undefined ? '' : `:${port}`}`
-  const what = method === undefined ? target : `${method} ${target}${path ?? ''}`
-  return `network: refused ${what}: ${reason ?? 'no rule allows it'}${hint === undefined ? '' : `; to allow it: ${hint}`}`
 }

@@ -1,66 +1,167 @@
+import { join } from 'node:path'
+import type { ResolvedConfig } from '../../contract/config.ts'
 import { AppError } from '../../contract/errors.ts'
-import type { NetworkEvent } from '../../contract/network.ts'
+import { NO_LLM_SETTINGS } from '../../contract/llm.ts'
+import { PUBLIC_RULE } from '../../contract/network.ts'
 import type { Permissions } from '../../contract/permissions.ts'
 import type { RunIo, RunRequest } from '../../contract/run.ts'
-import type { HostNetwork } from '../../egress/types.ts'
+import type { SecretFile } from '../../drivers/driver.ts'
+import type { NetworkRecorder } from '../../egress/network-recorder.ts'
+import type { AuthorityText } from '../../egress/tls/authority.ts'
+import type { BoundSecrets } from '../../secrets/bound.ts'
 import { denialNotices } from './denial-notice.ts'
-import { type OpenRunNetwork, openRunNetwork } from './run-network.ts'
+import type { Metering, MeteringDeps } from './metering.ts'
+import { openRunNetwork } from './run-network.ts'
+import { bindRunSecrets, type RunSecrets, type SecretDeps, type Wanted } from './run-secrets.ts'
+import type { WayOut } from './way-out.ts'
 
 /** What the network of a run needs from outside. */
-export interface RunNetworkDeps {
+export interface RunNetworkDeps extends SecretDeps {
   /** Of this program. */
   readonly version: string
-  /** This machine's network. @default the real one */
-  readonly hostNetwork?: () => Promise<HostNetwork>
+  /** For certificates, while a run lasts. */
+  readonly trustDir: string
+  readonly metering: MeteringDeps
+  readonly now: () => Date
 }
 
-/** The network of one run, from the decision to what there is to tell at its end. */
-export interface NetworkOfRun extends OpenRunNetwork {
-  /** What the user should know when the command has ended. */
-  readonly notices: () => Promise<string[]>
+/** What one run has of network and secrets, from the decision to what there is to tell at its end. */
+export interface NetworkOfRun {
+  /** For the driver; undefined: no network. */
+  readonly network?: ReturnType<typeof openRunNetwork>['forDriver']
+  readonly secretFiles: readonly SecretFile[]
+  /** Variables of the command; its own win. */
+  readonly env: Readonly<Record<string, string>>
+  /** Sentences for before the command. */
+  readonly notices: readonly string[]
+  /** Closes the network. Resolves when nothing of it is left, with sentences for after the command. Call it once. */
+  close(): Promise<readonly string[]>
 }
 
-/** Undefined: the command has no network. Errors: `invalid_argument` (a log that cannot be written). */
-export async function networkForRun(
-  deps: RunNetworkDeps,
-  {
-    id,
-    request,
-    permissions,
-    io,
-  }: { readonly id: string; readonly request: RunRequest; readonly permissions: Permissions; readonly io: RunIo },
-): Promise<NetworkOfRun | undefined> {
-  if (permissions.network === 'none') return undefined
-  const log = request.networkLogPath === undefined ? undefined : await openLog(request.networkLogPath, io)
-  const record = lazily(async () => {
-    const { NetworkRecorder } = await import('../../egress/network-recorder.ts')
-    const recorder = new NetworkRecorder({ sandbox: id, ...(log === undefined ? {} : { log }) })
-    if (io.onNetworkEvent !== undefined) recorder.listen(io.onNetworkEvent)
-    return recorder
-  })
-  const network = openRunNetwork({
-    version: deps.version,
-    rules: permissions.networkRules,
-    wayOut: async () => {
-      const [{ WayOut }, host, recorder] = await Promise.all([import('./way-out.ts'), hostNetwork(deps), record.get()])
-      return new WayOut({ rules: permissions.networkRules, network: host, record: recorder.record })
-    },
-  })
+export interface RunFacts {
+  readonly id: string
+  readonly request: RunRequest
+  readonly config: ResolvedConfig
+  readonly permissions: Permissions
+  readonly wanted: Wanted | undefined
+  readonly io: RunIo
+}
+
+/** Errors: `invalid_argument` (a log that cannot be written), `not_found` (a secret), those of the vault. */
+export async function networkForRun(deps: RunNetworkDeps, facts: RunFacts): Promise<NetworkOfRun> {
+  const { request, wanted, permissions } = facts
+  const { id } = facts
+  const secrets =
+    wanted === undefined ? undefined : await bindRunSecrets(deps, wanted, { id, cwd: request.cwd, stdin: request.secrets?.stdin })
+  const files = secrets?.files ?? []
+  const notices = secrets?.notices ?? []
+  if (permissions.network !== 'none') {
+    return { ...(await withNetwork(deps, facts, secrets)), secretFiles: files, notices }
+  }
   return {
-    ...network,
-    notices: async () => {
-      const recorder = await record.made()
-      await log?.close()
-      if (recorder === undefined) return []
-      return [...denialNotices(recorder.denials()), ...(request.network === 'learn' ? [await learned(recorder.events())] : [])]
+    secretFiles: files,
+    env: secrets?.env ?? {},
+    notices: [...notices, ...withoutWay(secrets)],
+    close: async () => {
+      secrets?.bound.close()
+      return []
     },
   }
 }
 
-async function hostNetwork(deps: RunNetworkDeps): Promise<HostNetwork> {
-  if (deps.hostNetwork !== undefined) return deps.hostNetwork()
-  const { hostNetwork: real } = await import('../../egress/host-network.ts')
-  return real()
+function withoutWay(secrets: RunSecrets | undefined): string[] {
+  const names = (secrets?.bound.secrets ?? []).filter(({ binding }) => binding.how !== 'file').map(({ binding }) => binding.name)
+  return names.length === 0 ? [] : [`without a network the gateway puts no secret anywhere: ${[...new Set(names)].join(', ')}.`]
+}
+
+async function withNetwork(
+  deps: RunNetworkDeps,
+  facts: RunFacts,
+  secrets: RunSecrets | undefined,
+): Promise<Pick<NetworkOfRun, 'network' | 'env' | 'close'>> {
+  const { id, request, config, permissions, io } = facts
+  const log = request.networkLogPath === undefined ? undefined : await openLog(request.networkLogPath, io)
+  const bound = secrets?.bound
+  const settings = config.llm ?? NO_LLM_SETTINGS
+  const isMetered = config.llm !== undefined || deps.metering.mayMatter()
+  const metering = isMetered ? await deps.metering.open() : undefined
+  const org = await orgSecrets(deps, metering, settings, bound)
+  const { allow, block } = permissions.networkRules
+  // Plain `public` opens nothing: what it refuses is told by events, and certificates would cost every run.
+  const opens = bound !== undefined || isMetered || block.length > 0 || allow.some((rule) => rule !== PUBLIC_RULE)
+  const certified = opens ? await certify(deps, id) : undefined
+  const gateway = lazily(async () => {
+    const [{ NetworkRecorder }, { openWayOut }] = await Promise.all([
+      import('../../egress/network-recorder.ts'),
+      import('./open-way-out.ts'),
+    ])
+    const recorder = new NetworkRecorder({ sandbox: id, ...(log === undefined ? {} : { log }) })
+    if (io.onNetworkEvent !== undefined) recorder.listen(io.onNetworkEvent)
+    const learner = request.network === 'learn' ? await learn(recorder) : undefined
+    const meter = metering?.meter({
+      sandbox: id,
+      settings,
+      bound: (bound?.secrets ?? []).map(({ binding }) => binding),
+      org: (org?.secrets ?? []).map(({ binding }) => binding),
+      warn: ({ message }) => io.onNotice(`language models: ${message}`),
+    })
+    const wayOut = await openWayOut({
+      rules: permissions.networkRules,
+      recorder,
+      secrets: [...(bound?.secrets ?? []), ...(org?.secrets ?? [])],
+      ...(meter === undefined ? {} : { meter }),
+      ...(certified === undefined ? {} : { authority: certified.authority }),
+      extraCa: config.extraCa ?? [],
+    })
+    return { wayOut, recorder, learner }
+  })
+  const opened = openRunNetwork({
+    version: deps.version,
+    rules: permissions.networkRules,
+    wayOut: async (): Promise<WayOut> => (await gateway.get()).wayOut,
+    ...(certified === undefined ? {} : { trust: certified.trust }),
+  })
+  return {
+    network: opened.forDriver,
+    env: { ...org?.variables, ...secrets?.env },
+    close: async () => {
+      await opened.close()
+      const made = await gateway.made()
+      await Promise.all([log?.close(), metering?.close()])
+      bound?.close()
+      org?.close()
+      certified?.remove()
+      if (made === undefined) return []
+      return [...denialNotices(made.recorder.denials()), ...((await made.learner?.()) ?? [])]
+    },
+  }
+}
+
+async function orgSecrets(
+  deps: RunNetworkDeps,
+  metering: Metering | undefined,
+  settings: NonNullable<ResolvedConfig['llm']>,
+  bound: BoundSecrets | undefined,
+): Promise<BoundSecrets | undefined> {
+  const bindings = await metering?.orgBindings(
+    settings,
+    (bound?.secrets ?? []).map(({ binding }) => binding),
+  )
+  if (bindings === undefined || bindings.length === 0) return undefined
+  const [{ bindSecrets }, { vault }] = await Promise.all([import('../../secrets/bound.ts'), deps.openVault()])
+  return bindSecrets(bindings, vault)
+}
+
+/** The run's own authority, and what makes programs in it trust that. */
+async function certify(deps: RunNetworkDeps, id: string) {
+  const [{ createAuthority }, { writeTrust }, { makeTrustFolder, removeTrustFolder }] = await Promise.all([
+    import('../../egress/tls/authority.ts'),
+    import('./trust-files.ts'),
+    import('./trust-folder.ts'),
+  ])
+  const authority: AuthorityText = createAuthority(id, deps.now())
+  const folder = makeTrustFolder(deps.trustDir, id)
+  return { authority, trust: writeTrust(join(folder, 'ca'), authority.cert, deps.now()), remove: () => removeTrustFolder(folder) }
 }
 
 async function openLog(path: string, io: RunIo) {
@@ -74,8 +175,15 @@ async function openLog(path: string, io: RunIo) {
   }
 }
 
-async function learned(_events: readonly NetworkEvent[]): Promise<string> {
-  throw new AppError('not_available_yet', 'learn mode')
+/** Follows a run in learn mode; gives what there is to say at its end. */
+async function learn(recorder: NetworkRecorder): Promise<() => Promise<string[]>> {
+  const { Learner, learnedText } = await import('../../policy/network/index.ts')
+  const learner = new Learner()
+  recorder.listen((event) => learner.add(event))
+  return async () =>
+    learnedText(await learner.report())
+      .trimEnd()
+      .split('\n')
 }
 
 /** Something that is made at its first use, and can be asked for without making it. */

@@ -4,7 +4,7 @@ import type { SandboxFolder } from '../../shared/sandbox-folder.ts'
 import type { RunCgroup } from '../cgroup.ts'
 import { dotfileSteps, SANDBOX_HOME } from '../host-root.ts'
 import { limitsOf, tmpSteps, wallPlan } from '../launch-plan.ts'
-import { networkPart, networkSteps } from '../network.ts'
+import { networkPart, networkSteps, secretFileSteps } from '../network.ts'
 import type { LaunchPlan, StageStep } from '../plan.ts'
 import { hostPathLink, WORKSPACE } from '../workspace-steps.ts'
 
@@ -31,7 +31,13 @@ export function sandboxPlan(input: SandboxPlanInput): LaunchPlan {
   const { permissions } = spec
   return {
     ...wallPlan({ ...input, permissions, terminal: false, hostName: spec.name }),
-    mounts: [...tmpSteps(permissions), ...homeSteps(input), ...workspaceSteps(input), ...networkSteps(spec.network)],
+    mounts: [
+      ...tmpSteps(permissions),
+      ...homeSteps(input),
+      ...workspaceSteps(input),
+      ...networkSteps(spec.network),
+      ...secretFileSteps(spec.secretFiles),
+    ],
     ...networkPart(spec.network),
     detach: [],
     ...(dropTo === undefined ? {} : { dropTo }),
