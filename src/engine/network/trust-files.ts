@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ignore } from '../../lib/ignore.ts'
 import { certificatesOf, javaTrustStore, withCertificate } from './trust-store.ts'
@@ -56,7 +56,9 @@ export function writeTrust(folder: string, certificatePem: string, now: Date): T
   const bundle = withCertificate(system[0] === undefined ? '' : readFileSync(system[0], 'utf8'), certificatePem)
   const write = (name: string, content: string | Buffer): string => {
     const path = join(folder, name)
-    writeFileSync(path, content, { mode: 0o644 })
+    writeFileSync(path, content)
+    // Whatever our mask: the sandbox's identity may be another than ours.
+    chmodSync(path, 0o644)
     return path
   }
   const combined = write('combined.crt', bundle)
