@@ -46,10 +46,7 @@ export const LATER_ROUTES: readonly { readonly methods: readonly HttpMethod[]; r
 
 /** Members of requests to `run` and `sandboxCreate` whose feature comes later; empty, false and null ask for nothing. */
 export const LATER_FIELDS: Readonly<Record<string, string>> = {
-  secrets: SECRETS,
-  secret_files: SECRETS,
   secret_mappings: SECRETS,
-  placeholder_secrets: SECRETS,
   hooks: SECRETS,
   volumes: 'volumes',
   init_script: 'scripts that run at start',

@@ -95,5 +95,8 @@ export interface PublishedPort {
 export interface ProxyHook {
   readonly name: string
   readonly event: 'on_request' | 'on_response'
-  readonly target: { readonly type: 'webhook'; readonly url: string } | { readonly type: 'file'; readonly path: string } | { readonly type: 'audit' }
+  readonly target:
+    | { readonly type: 'webhook'; readonly url: string }
+    | { readonly type: 'file'; readonly path: string }
+    | { readonly type: 'audit' }
 }

@@ -10,10 +10,10 @@ import { SECRET_ROWS } from './operation-rows/secrets.ts'
 import { SYSTEM_ROWS } from './operation-rows/system.ts'
 import type { LlmOperations } from './llm.ts'
 import type { AgentStatus, AuditListing, AuditVerification, DoctorReport, TrustEntry } from './reports.ts'
-import type { SecretEntry } from './secrets.ts'
+import type { SecretEntry, SecretRequest } from './secrets.ts'
 import type { Secret } from '../lib/secret.ts'
 import { networkMode, networkRules } from './schemas/sandboxes.ts'
-import type { RunIo, RunRequest, RunResult } from './run.ts'
+import type { RunIo, RunRequest, RunResult, SecretAsk } from './run.ts'
 
 export type { Operation } from './operation.ts'
 
@@ -37,6 +37,7 @@ const LOCAL_ROWS = {
     input: z.object({ dir: z.string().startsWith('/'), name: z.string().optional(), agent: z.string().optional() }),
     action: 'Create',
   },
+  secretForward: { summary: 'Find the values of secrets for a sandbox that stays', input: z.object({ cwd: z.string().optional() }) },
   trustAdd: { summary: 'Honour every key of a project file as it is now', input: oneFile, event: 'config_trusted' },
   trustList: { summary: 'List trusted project files', input: nothing },
   trustRemove: { summary: 'Stop trusting a project file', input: oneFile },
@@ -90,6 +91,12 @@ export interface Operations extends LlmOperations {
   /** `notices`: sentences for the user, here and below. Errors, here and below: those of the vault. */
   readonly secretList: () => Promise<{ readonly entries: readonly SecretEntry[]; readonly notices: readonly string[] }>
   /** `seen`: the value stood on the command line. Errors: `invalid_argument`, `vault_read_only`. */
+  /** Secrets of a command line as a request to the daemon, which has neither this environment nor files nor stdin. Errors: `invalid_argument`, `not_found`. */
+  readonly secretForward: (input: { readonly ask: SecretAsk; readonly cwd: string | undefined }) => Promise<{
+    readonly secrets: readonly SecretRequest[]
+    readonly files: readonly SecretRequest[]
+    readonly notices: readonly string[]
+  }>
   readonly secretSet: (input: {
     readonly name: string
     readonly value: Secret

@@ -1,5 +1,6 @@
 import type { NetworkLevel, ProfileName, WorkspaceMode } from './config.ts'
 import type { NetworkMode, NetworkRules } from './network.ts'
+import type { SecretRequest } from './secrets.ts'
 
 /**
  * The states of a sandbox and the ways between them. `removing` is reached from every state, and leads nowhere but away.
@@ -42,6 +43,9 @@ export interface SandboxInfo {
   readonly agent?: string
   readonly ports?: readonly string[]
   readonly placeholder_secrets: boolean
+  /** Variable to the hosts that its secret is for; never a value. */
+  readonly secret_mappings?: Readonly<Record<string, string>>
+  readonly secret_files?: readonly string[]
   readonly labels?: Readonly<Record<string, string>>
   readonly description?: string
   readonly created_at: string
@@ -76,6 +80,12 @@ export interface CreateRequest {
   readonly labels?: Readonly<Record<string, string>>
   readonly description?: string
   readonly lifecycle?: Lifecycle
+  /** Bindings in their text form (`KEY:HOST`), or as tables. A value may be in them: then it goes to the vault. Needs an API key over HTTP. */
+  readonly secrets?: readonly (string | SecretRequest)[]
+  /** Names of secrets that are files inside. */
+  readonly secret_files?: readonly (string | SecretRequest)[]
+  /** Tokens instead of one placeholder for all. @default false */
+  readonly placeholder_secrets?: boolean
   /** `1h`, `45s`, `0` = never. */
   readonly ttl?: string
   /** Variables of every command, `KEY=value`. */
@@ -175,6 +185,7 @@ export const LIFECYCLE_EVENTS = [
   'sandbox.resized',
   'sandbox.exec.started',
   'sandbox.exec.completed',
+  'sandbox.network.denied',
   'sandbox.file.written',
   'sandbox.file.deleted',
   'sandbox.expired',

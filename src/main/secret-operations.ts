@@ -7,11 +7,30 @@ import type { Paths } from './paths.ts'
 import { openVault } from './vault.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
-type SecretOperations = Pick<Operations, 'secretList' | 'secretSet' | 'secretDelete' | 'secretGet'>
+type SecretOperations = Pick<Operations, 'secretForward' | 'secretList' | 'secretSet' | 'secretDelete' | 'secretGet'>
 
 /** The vault as doors use it. Every use but a list is in the audit log, by name. */
 export function secretOperations(paths: Paths, env: Environment, audit: () => Promise<AuditSink>): SecretOperations {
+  const isFirst = (): boolean => createFirstTime(join(paths.dataDir, 'notices'))('secret value on the command line')
   return {
+    secretForward: async ({ ask, cwd }) => {
+      const [{ parseSecret }, { forwardSecrets }, { vault, notices }] = await Promise.all([
+        import('../secrets/binding.ts'),
+        import('../secrets/forward.ts'),
+        openVault(paths, env),
+      ])
+      const { stdin } = ask
+      const readStdin = stdin === undefined ? {} : { readStdin: () => Promise.resolve(new TextEncoder().encode(stdin.reveal())) }
+      const given = ask.texts.map((text) => parseSecret(text.reveal()))
+      const inFiles = ask.files.map((text) => parseSecret(text, { hostOptional: !ask.placeholders }))
+      const context = { vault, env, cwd, ...readStdin }
+      const warn = given.some(({ exposed }) => exposed) && isFirst()
+      return {
+        secrets: await forwardSecrets(given, context),
+        files: await forwardSecrets(inFiles, context),
+        notices: warn ? [...notices, SEEN_ON_COMMAND_LINE] : notices,
+      }
+    },
     secretList: async () => {
       const { vault, notices } = await openVault(paths, env)
       return { entries: await vault.list(), notices }
@@ -20,7 +39,7 @@ export function secretOperations(paths: Paths, env: Environment, audit: () => Pr
       const { vault, notices } = await openVault(paths, env)
       await vault.set(name, value)
       await (await audit()).append({ type: 'secret_set', name })
-      const warn = seen && createFirstTime(join(paths.dataDir, 'notices'))('secret value on the command line')
+      const warn = seen && isFirst()
       return { notices: warn ? [...notices, SEEN_ON_COMMAND_LINE] : notices }
     },
     secretDelete: async ({ name }) => {

@@ -13,6 +13,7 @@ import { commandLine, printable } from '../printable.ts'
 import { withProgress } from '../progress.ts'
 import type { ParsedRun } from './run-request.ts'
 import { RUN_SPEC } from './run-spec.ts'
+import { forwardedSecrets } from './secret-flags.ts'
 import { checkedTtl } from './sandbox/create-request.ts'
 import { defined, terminalEnvironment, variableTexts } from './values.ts'
 
@@ -54,8 +55,9 @@ export async function runKept(args: ParsedArguments, parsed: ParsedRun, context:
   if (!options.quiet) for (const text of notices) context.stderr.write(`${text}\n`)
   const sandboxes = await context.sandboxes()
   const found = args.has('branch') ? await findSandbox(sandboxes, name) : undefined
+  const secrets = found === undefined ? await forwardedSecrets(request.secrets, context, notice) : {}
   const info = await withProgress(`Preparing sandbox ${name}`, context, () =>
-    found === undefined ? make(sandboxes, request, { name, ttl }) : reuse(sandboxes, found),
+    found === undefined ? make(sandboxes, request, { name, ttl, ...secrets }) : reuse(sandboxes, found),
   )
   for (const warning of info.warnings ?? []) notice(warning)
   if (found !== undefined) tellUnused(args, name, notice)
@@ -95,11 +97,10 @@ async function reuse(sandboxes: SandboxOperations, found: SandboxInfo): Promise<
 async function make(
   sandboxes: SandboxOperations,
   request: RunRequest,
-  { name, ttl }: { readonly name: string; readonly ttl: string },
+  given: Pick<CreateRequest, 'name' | 'ttl' | 'secrets' | 'secret_files' | 'placeholder_secrets'>,
 ): Promise<SandboxInfo> {
   const wanted: CreateRequest = {
-    name,
-    ttl,
+    ...given,
     ...defined('dir', request.cwd),
     ...defined('image', request.image),
     ...defined('backend', request.backend),

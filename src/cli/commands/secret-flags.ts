@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { SecretAsk } from '../../contract/run.ts'
+import type { CreateRequest } from '../../contract/sandboxes.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { CommandSpec, FlagSpec } from '../command.ts'
+import type { CliContext } from '../context.ts'
 import type { ParsedArguments } from '../parse-arguments.ts'
 import { withoutNul } from './values.ts'
 
@@ -36,5 +38,21 @@ export function secretsOf(spec: CommandSpec, args: ParsedArguments): SecretAsk |
     files,
     placeholders,
     ...(fromStdin ? { stdin: new Secret(readFileSync(0, 'utf8')) } : {}),
+  }
+}
+
+/** The same for a sandbox that stays: with their values, where the daemon could not find them. Notices go to `notice`. */
+export async function forwardedSecrets(
+  ask: SecretAsk | undefined,
+  context: CliContext,
+  notice: (text: string) => void,
+): Promise<Pick<CreateRequest, 'secrets' | 'secret_files' | 'placeholder_secrets'>> {
+  if (ask === undefined) return {}
+  const { secrets, files, notices } = await (await context.operations()).secretForward({ ask, cwd: context.cwd })
+  notices.forEach(notice)
+  return {
+    ...(secrets.length === 0 ? {} : { secrets }),
+    ...(files.length === 0 ? {} : { secret_files: files }),
+    ...(ask.placeholders ? { placeholder_secrets: true } : {}),
   }
 }

@@ -1,3 +1,4 @@
+import { SecretRequestSchema } from './secrets.ts'
 import * as z from 'zod'
 import { NETWORK_LEVELS, PROFILE_NAMES, WORKSPACE_MODES } from '../config.ts'
 import type { GuestEntry, WatchChange } from '../guest-protocol.ts'
@@ -79,6 +80,8 @@ export const SandboxInfoSchema = z
     agent: z.string().exactOptional(),
     ports: z.array(z.string()).exactOptional(),
     placeholder_secrets: z.boolean(),
+    secret_mappings: z.record(z.string(), z.string()).exactOptional().describe('Variable to the hosts that its secret is for'),
+    secret_files: z.array(z.string()).exactOptional(),
     labels: labels.exactOptional(),
     description: z.string().exactOptional(),
     created_at: time,
@@ -93,6 +96,9 @@ export const SandboxInfoSchema = z
   })
   .meta({ id: 'SandboxInfo' }) satisfies z.ZodType<SandboxInfo>
 
+/** `KEY`, `KEY:HOST`, `KEY:HOST:HEADER`, `KEY=VALUE:HOST`, or a table. */
+const secretBindings = z.array(z.union([z.string().min(1).max(100_000), SecretRequestSchema])).max(100)
+
 export const CreateRequestSchema = z
   .object({
     name: z.string().min(1).describe('1 to 63 letters, digits, `-` and `_`'),
@@ -106,6 +112,9 @@ export const CreateRequestSchema = z
     network: networkMode.exactOptional(),
     allow: networkRules.exactOptional().describe('Network rules; without `network` they are all that is allowed'),
     block: networkRules.exactOptional().describe('Network rules that win over `allow`'),
+    secrets: secretBindings.exactOptional().describe('Secrets that the gateway puts into requests; needs an API key'),
+    secret_files: secretBindings.exactOptional().describe('Secrets that are files inside; needs an API key'),
+    placeholder_secrets: z.boolean().exactOptional().describe('Tokens instead of one placeholder for all'),
     labels: newLabels.exactOptional(),
     description: newDescription.exactOptional(),
     lifecycle: LifecycleSchema.exactOptional(),

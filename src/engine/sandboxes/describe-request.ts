@@ -5,7 +5,9 @@ import { formatPublishedPort, parsePublishedPort } from '../../contract/publishe
 import type { RunRequest } from '../../contract/run.ts'
 import type { Caller } from '../../contract/sandbox-operations.ts'
 import type { CreateRequest } from '../../contract/sandboxes.ts'
+import type { SecretBinding, Vault } from '../../contract/secrets.ts'
 import type { Driver } from '../../drivers/driver.ts'
+import type { Secret } from '../../lib/secret.ts'
 import { parseTtlSeconds } from '../../lib/ttl.ts'
 import { checkIsolation } from '../../policy/isolation.ts'
 import { type Machine, type ResolvedPermissions, resolvePermissions } from '../../policy/permissions.ts'
@@ -13,6 +15,7 @@ import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import type { WorkspaceChoice } from '../workspace/describe.ts'
 import { noticesAbout } from '../notices.ts'
 import type { SavedSpec } from './saved.ts'
+import { asksForSecrets, resolveForSandbox, secretFolder, wantedBySandbox } from './sandbox-secrets.ts'
 import { parseVariables } from './variables.ts'
 
 export interface DescribeDeps {
@@ -23,12 +26,23 @@ export interface DescribeDeps {
   /** True the first time it is asked about a key, for this user; a scope makes it once per project. */
   readonly firstTime: (key: string, scope?: string) => boolean
   readonly newId: () => string
+  /** Errors: `config_invalid`, `vault_locked`. */
+  readonly vault: () => Promise<Vault>
+  /** True where keys or budgets of language models exist. Cheap. */
+  readonly mayMeter: () => boolean
 }
 
 const MIB = 1024 ** 2
 /** What a sandbox asked for over the network gets unless the request says otherwise. */
 const HTTP_DEFAULT_MEMORY_BYTES = 512 * MIB
 const HTTP_DEFAULT_CPUS = 1
+
+export interface Described {
+  readonly record: SandboxRecord
+  readonly warnings: readonly string[]
+  /** Values that came with the request, by their name in the vault: to be put there when the record is in the store. */
+  readonly values: ReadonlyMap<string, Secret>
+}
 
 /**
  * Decides everything about a sandbox that stays, from the request and the configuration: the same decisions, by the same code, as for
@@ -40,24 +54,34 @@ export async function describeRequest(
   request: CreateRequest,
   caller: Caller,
   signal: AbortSignal,
-): Promise<{ readonly record: SandboxRecord; readonly warnings: readonly string[] }> {
+): Promise<Described> {
   // The door has looked at the members of a request, but not into the text of one that is imported.
   if (request.profile === 'permissive' && !caller.authenticated) {
     throw new AppError('api_key_required', 'the profile `permissive` needs an API key')
   }
+  if (asksForSecrets(request) && !caller.authenticated) throw new AppError('api_key_required', 'secrets need an API key')
+  const id = deps.newId()
   const asRun = runRequestOf(request, caller)
   const config = await deps.loadConfig(asRun)
-  const resolved = await resolvePermissions(asRun, config, deps.machine)
+  const wanted = await wantedBySandbox(request, config)
+  const secretHosts = wanted === undefined || wanted.hosts.length === 0 ? {} : { secretHosts: wanted.hosts }
+  const resolved = await resolvePermissions({ ...asRun, ...secretHosts }, config, deps.machine)
+  if (driver.facts.egress === 'none' && resolved.permissions.network !== 'none') {
+    throw new AppError('not_available_yet', `backend "${driver.name}" cannot give a sandbox a network`)
+  }
+  const secrets = wanted === undefined ? undefined : await resolveForSandbox(await deps.vault(), wanted, id)
   const tooWeak = checkIsolation({ name: driver.name, isolation: driver.facts.isolation }, config.minIsolation)
   if (tooWeak !== undefined) throw tooWeak
   const mode = resolved.permissions.workspace === 'none' || request.dir === undefined ? 'none' : 'copy'
   const workspace = await deps.describeWorkspace(mode, request.dir, signal)
-  const record = recordOf(deps, driver, request, { config, resolved, workspace })
+  const record = recordOf(deps, driver, request, { id, config, resolved, workspace, bindings: secrets?.bindings ?? [] })
   return {
     record,
+    values: secrets?.values ?? new Map(),
     warnings: [
       ...noticesAbout(deps.firstTime, { config, resolved, workspace, cwd: request.dir ?? '' }, request.dir !== undefined),
       ...unshared(resolved),
+      ...(secrets?.notices ?? []),
     ],
   }
 }
@@ -91,11 +115,13 @@ interface Decided {
   readonly config: ResolvedConfig
   readonly resolved: ResolvedPermissions
   readonly workspace: WorkspaceChoice
+  readonly id: string
+  readonly bindings: readonly SecretBinding[]
 }
 
-function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, { config, resolved, workspace }: Decided): SandboxRecord {
+function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, decided: Decided): SandboxRecord {
+  const { id, config, resolved, workspace, bindings } = decided
   const now = deps.now()
-  const id = deps.newId()
   const permissions = { ...resolved.permissions, workspace: workspace.view === undefined ? ('none' as const) : ('copy' as const) }
   const saved: SavedSpec = {
     spec: {
@@ -109,7 +135,13 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, { 
     },
     commands: config.commands,
     cwd: workspace.cwdInside,
-    network: { publish: [...config.publish, ...(request.ports ?? []).map(publishedPort)], secrets: [] },
+    network: {
+      publish: [...config.publish, ...(request.ports ?? []).map(publishedPort)],
+      secrets: bindings,
+      opens: config.llm !== undefined || deps.mayMeter(),
+      ...(config.llm === undefined ? {} : { llm: config.llm }),
+      ...(config.extraCa === undefined ? {} : { extraCa: config.extraCa }),
+    },
   }
   return {
     id,
@@ -125,7 +157,7 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, { 
     agent: request.agent ?? null,
     project: workspace.view?.hostPath ?? null,
     ports: (saved.network?.publish ?? []).map(formatPublishedPort),
-    environment: { ...config.environment, ...parseVariables(request.env ?? []) },
+    environment: { ...secretFolder(bindings), ...config.environment, ...parseVariables(request.env ?? []) },
     lifecycle: request.lifecycle ?? null,
     createdAt: now.toISOString(),
     expiresAt: expiry(request.ttl, now),

@@ -1,4 +1,5 @@
 import type { SandboxInfo } from '../../contract/sandboxes.ts'
+import type { SecretBinding } from '../../contract/secrets.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import { savedOf } from './saved.ts'
 
@@ -20,6 +21,7 @@ export function infoOf(
     isolation: extra.isolation,
     profile: permissions.profile,
     network: permissions.network,
+    ...(permissions.network === 'none' ? {} : { network_rules: permissions.networkRules }),
     image: spec.image,
     ...given('vcpus', permissions.cpus),
     memory_mb: Math.round(permissions.memoryBytes / MIB),
@@ -27,7 +29,7 @@ export function infoOf(
     ...given('project', record.project),
     ...given('agent', record.agent),
     ...(record.ports.length === 0 ? {} : { ports: record.ports }),
-    placeholder_secrets: false,
+    ...secretsOf(savedOf(record).network?.secrets ?? []),
     ...(Object.keys(record.labels).length === 0 ? {} : { labels: record.labels }),
     ...given('description', record.description),
     created_at: record.createdAt,
@@ -39,6 +41,17 @@ export function infoOf(
     ...given('lifecycle', record.lifecycle),
     ...(extra.timings_ms === undefined ? {} : { timings_ms: extra.timings_ms }),
     ...(extra.warnings === undefined || extra.warnings.length === 0 ? {} : { warnings: extra.warnings }),
+  }
+}
+
+function secretsOf(bindings: readonly SecretBinding[]): Pick<SandboxInfo, 'placeholder_secrets' | 'secret_mappings' | 'secret_files'> {
+  const sent = bindings.filter(({ how }) => how !== 'file')
+  const files = [...new Set(bindings.filter(({ how, file }) => how === 'file' || file === true).map(({ name }) => name))]
+  const hosts = (name: string): string => sent.flatMap((binding) => (binding.name === name ? binding.hosts : [])).join(',')
+  return {
+    placeholder_secrets: sent.some(({ how }) => how === 'token'),
+    ...(sent.length === 0 ? {} : { secret_mappings: Object.fromEntries(sent.map(({ name }) => [name, hosts(name)])) }),
+    ...(files.length === 0 ? {} : { secret_files: files }),
   }
 }
 

@@ -1,6 +1,6 @@
 import { AppError, isAppError } from '../../contract/errors.ts'
 import type { SandboxState } from '../../contract/sandboxes.ts'
-import type { Driver, SandboxHandle, SandboxVerbs } from '../../drivers/driver.ts'
+import type { Driver, SandboxHandle, SandboxSpec, SandboxVerbs } from '../../drivers/driver.ts'
 import { ignore } from '../../lib/ignore.ts'
 import type { SandboxRecord, SandboxStore } from '../../store/sandboxes/store.ts'
 import { ASKED, type Change, type Why } from './announce.ts'
@@ -22,6 +22,9 @@ export interface LifecycleDeps {
   /** The driver of a sandbox. Errors: `backend_unknown`, `not_available_yet`. */
   readonly driver: (name: string | undefined) => Promise<Driver>
   readonly greet: (handle: SandboxHandle, signal: AbortSignal) => Promise<void>
+  readonly specForStart: (record: SandboxRecord) => Promise<SandboxSpec>
+  /** Removes what else belongs to a sandbox that is gone: secrets, certificates. Safe to repeat. */
+  readonly forgetSecrets: (record: SandboxRecord) => Promise<void>
   /** Opens the way out and the ports of a sandbox that runs. */
   readonly openNetwork: (record: SandboxRecord, handle: SandboxHandle) => Promise<void>
   /** Closes them. */
@@ -57,14 +60,15 @@ export class Lifecycle {
     this.#deps = deps
   }
 
-  /** Makes and, with `start`, starts a sandbox whose record is in the store. Whatever fails, nothing is left of it. */
-  async make(record: SandboxRecord, start: boolean, signal: AbortSignal): Promise<Made> {
+  /** Makes and, with `start`, starts a sandbox whose record is in the store; `first` comes before all. Whatever fails, nothing is left of it. */
+  async make(record: SandboxRecord, start: boolean, signal: AbortSignal, first?: () => Promise<void>): Promise<Made> {
     const { locks, monotonic, announce } = this.#deps
     const timings: Record<string, number> = {}
     const began = monotonic()
     try {
       return await locks.hold(record.id, signal, async (held) => {
         const limited = AbortSignal.any([held, AbortSignal.timeout(START_LIMIT_MS)])
+        await first?.()
         let made = await this.#steps('create', record, limited, timings)
         if (start) made = await this.#steps('start', made, limited, timings)
         made = this.#settle(made, start ? 'running' : 'stopped')
@@ -138,6 +142,7 @@ export class Lifecycle {
       if (current === undefined) return
       await this.#steps('remove', current, AbortSignal.timeout(END_LIMIT_MS), {})
       await this.#disconnect(current)
+      await this.#deps.forgetSecrets(current)
       store.delete(id)
       // Of one that was never whole nobody has heard.
       if (before.state !== 'creating') await announce({ what: 'deleted', record: { ...before, step: null }, why: order.why })
@@ -212,9 +217,9 @@ export class Lifecycle {
   }
 
   async #steps(list: StepList, record: SandboxRecord, signal: AbortSignal, timings: Record<string, number>): Promise<SandboxRecord> {
-    const { store, greet, openNetwork, at, monotonic } = this.#deps
+    const { store, greet, specForStart, openNetwork, at, monotonic } = this.#deps
     const verbs = await this.#verbs(record)
-    return runSteps({ store, now: monotonic, at }, list, { record, verbs, signal, greet, openNetwork }, timings)
+    return runSteps({ store, now: monotonic, at }, list, { record, verbs, signal, greet, specForStart, openNetwork }, timings)
   }
 
   /** Ends what runs, and lets go of it last: commands that end in good order are heard to the end. */

@@ -4,6 +4,7 @@ import type { RunIo, RunRequest, RunResult } from '../../contract/run.ts'
 import type { SandboxOperations } from '../../contract/sandbox-operations.ts'
 import type { PatchRequest, SandboxInfo, SandboxStats } from '../../contract/sandboxes.ts'
 import type { Driver } from '../../drivers/driver.ts'
+import type { Secret } from '../../lib/secret.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import type { Autopilot } from './autopilot.ts'
 import { collect } from './collect.ts'
@@ -89,9 +90,9 @@ function lives(
       if (store.byName(request.name) !== undefined) throw nameTaken(request.name)
       const driver: Driver = await deps.driver(request.backend)
       verbsOf(driver)
-      const { record, warnings } = await describeRequest(deps, driver, request, caller, signal)
+      const { record, warnings, values } = await describeRequest(deps, driver, request, caller, signal)
       store.insert(record)
-      const made = await lifecycle.make(record, request.start !== false, signal)
+      const made = await lifecycle.make(record, request.start !== false, signal, () => keepValues(deps, values))
       return info(made.record, { timings_ms: made.timings, warnings: [...warnings, ...(handleOf(made.record)?.notices ?? [])] })
     })
   return {
@@ -107,6 +108,13 @@ function lives(
     gc: ({ dry_run, labels }, signal) => collectGarbage(deps, { dry_run, ...(labels === undefined ? {} : { labels }) }, signal),
     importConfig: (input, { caller }, signal) => create(importRequest(input.config, input.as, input.backend), { caller }, signal),
   }
+}
+
+/** Values that came with a request are the vault's from then on. */
+async function keepValues(deps: OperationDeps, values: ReadonlyMap<string, Secret>): Promise<void> {
+  if (values.size === 0) return
+  const { storeValues } = await import('../../secrets/forward.ts')
+  await storeValues(values, await deps.vault())
 }
 
 /** Removes what has expired, or with labels whatever has all of them. */

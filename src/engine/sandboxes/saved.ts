@@ -1,6 +1,7 @@
 import type { CommandRules } from '../../contract/config.ts'
 import type { SandboxHandle, SandboxSpec } from '../../drivers/driver.ts'
 import { AppError } from '../../contract/errors.ts'
+import type { LlmSettings } from '../../contract/llm.ts'
 import type { PublishedPort } from '../../contract/network.ts'
 import type { SecretBinding } from '../../contract/secrets.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
@@ -22,6 +23,10 @@ export interface SavedNetwork {
   readonly publish: readonly PublishedPort[]
   /** Never values. */
   readonly secrets: readonly SecretBinding[]
+  /** True: models may be called, or something else may ask for it, so that it has an authority of its own. */
+  readonly opens?: boolean
+  readonly llm?: LlmSettings
+  readonly extraCa?: readonly string[]
 }
 
 /** The parts of a record that are JSON of ours. Errors: `store_failed` for a record that somebody else wrote. */

@@ -1,5 +1,5 @@
 import { AppError } from '../../contract/errors.ts'
-import type { SandboxHandle, SandboxVerbs } from '../../drivers/driver.ts'
+import type { SandboxHandle, SandboxSpec, SandboxVerbs } from '../../drivers/driver.ts'
 import type { SandboxRecord, SandboxStore } from '../../store/sandboxes/store.ts'
 import { handleOf, savedOf } from './saved.ts'
 
@@ -18,6 +18,8 @@ export interface StepContext {
   readonly signal: AbortSignal
   /** Makes sure that an agent answers at the handle's address. */
   readonly greet: (handle: SandboxHandle, signal: AbortSignal) => Promise<void>
+  /** The spec with what belongs to one start only: certificates, secrets that are files. */
+  readonly specForStart: (record: SandboxRecord) => Promise<SandboxSpec>
   /** Opens its way out and its ports. */
   readonly openNetwork: (record: SandboxRecord, handle: SandboxHandle) => Promise<void>
 }
@@ -34,7 +36,7 @@ const makeFiles: Step = {
 }
 const startProcesses: Step = {
   name: 'start-processes',
-  run: ({ record, verbs, signal }) => verbs.start(handleIn(record), savedOf(record).spec, signal),
+  run: async ({ record, verbs, signal, specForStart }) => verbs.start(handleIn(record), await specForStart(record), signal),
 }
 const greetAgent: Step = {
   name: 'greet-agent',

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import type { AuditSink } from '../../contract/events.ts'
+import type { LlmSettings } from '../../contract/llm.ts'
+import type { Vault } from '../../contract/secrets.ts'
 import type { SandboxOperations } from '../../contract/sandbox-operations.ts'
 import type { WebhookReports } from '../../contract/webhooks.ts'
 import type { Driver, SandboxHandle } from '../../drivers/driver.ts'
@@ -13,12 +15,14 @@ import { EventBus } from '../../engine/sandboxes/events.ts'
 import { Idempotency } from '../../engine/sandboxes/idempotency.ts'
 import { Lifecycle, verbsOf } from '../../engine/sandboxes/lifecycle.ts'
 import { SandboxNetworks } from '../../engine/sandboxes/networks.ts'
-import type { WayOut } from '../../engine/network/way-out.ts'
+import type { Metering } from '../../engine/network/metering.ts'
+import { Refusals } from '../../engine/sandboxes/refusals.ts'
+import { SandboxNetworkParts } from '../../engine/sandboxes/sandbox-network.ts'
 import { SandboxLocks } from '../../engine/sandboxes/locks.ts'
 import { createSandboxOperations } from '../../engine/sandboxes/operations.ts'
 import { OomWatch } from '../../engine/sandboxes/oom-watch.ts'
 import { reconcile } from '../../engine/sandboxes/reconcile.ts'
-import { handleOf, savedOf } from '../../engine/sandboxes/saved.ts'
+import { handleOf } from '../../engine/sandboxes/saved.ts'
 import { type Webhook, Webhooks } from '../../engine/sandboxes/webhooks.ts'
 import { GuestPool } from '../../guestlink/index.ts'
 import { ignore } from '../../lib/ignore.ts'
@@ -27,7 +31,7 @@ import { createUuidV7 } from '../../lib/uuid-v7.ts'
 import { listAudit } from '../../store/audit/list.ts'
 import { openSqliteStore } from '../../store/sandboxes/sqlite.ts'
 import type { SandboxRecord, SandboxStore } from '../../store/sandboxes/store.ts'
-import { createRunDeps, run } from '../engine.ts'
+import { createRunDeps, meteringFor, run } from '../engine.ts'
 import type { Paths } from '../paths.ts'
 
 export interface ServiceOptions {
@@ -67,11 +71,22 @@ export function createServices(options: ServiceOptions): Services {
   const guests = new GuestPool({ role: 'daemon', version: options.version })
   const background = new Background(log)
   const oom = new OomWatch()
+  const vault = once(async () => (await (await import('../vault.ts')).openVault(options.paths, options.env)).vault)
+  const metering = meteringOf(options)
+  const networkParts = new SandboxNetworkParts({
+    vault,
+    trustDir: join(options.paths.dataDir, 'trust'),
+    metering: metering.of,
+    now,
+    onEvent: (record, event) => refusals.tell(record, event),
+    warn: (record, message) => log(`sandbox ${record.name}: language models: ${message}`),
+  })
+  const refusals = new Refusals({ events, audit: options.audit, log, now })
   const networks = new SandboxNetworks({
     version: options.version,
     egressPath: async (handle) => verbsOf(await driver(handle.driver)).connect(handle).egressPath,
     guest: async (handle) => guests.get(await socketOf(driver, handle)),
-    wayOut: (record) => wayOutOf(record),
+    wayOut: (record) => networkParts.wayOut(record),
     log,
   })
   const lifecycle = new Lifecycle({
@@ -79,6 +94,8 @@ export function createServices(options: ServiceOptions): Services {
     locks,
     driver,
     greet: async (handle, signal) => void (await guests.get(await socketOf(driver, handle), signal)),
+    specForStart: (record) => networkParts.specForStart(record),
+    forgetSecrets: (record) => networkParts.forget(record),
     openNetwork: async (record, handle) => void (await networks.open(record, handle)),
     closeNetwork: (id) => networks.close(id),
     disconnect: async (handle) => guests.drop(await socketOf(driver, handle)),
@@ -87,7 +104,7 @@ export function createServices(options: ServiceOptions): Services {
     monotonic,
     at: options.at ?? (() => undefined),
   })
-  const parts: Parts = { store, events, activity, locks, guests, lifecycle, background, oom, networks }
+  const parts: Parts = { store, events, activity, locks, guests, lifecycle, background, oom, networks, vault, mayMeter: metering.mayMatter }
   const follow = followWith(options, parts)
   const forget = (record: SandboxRecord): void => oom.forget(oomKey(record))
   const autopilot = new Autopilot({ store, lifecycle, activity, isBusy: busyWith(options, parts), background, now, log })
@@ -110,6 +127,7 @@ export function createServices(options: ServiceOptions): Services {
       await background.end(END_LIMIT_MS)
       activity.flush()
       await networks.end()
+      await metering.close()
       await guests.close()
       store.close()
     },
@@ -127,18 +145,33 @@ interface Parts {
   readonly background: Background
   readonly oom: OomWatch
   readonly networks: SandboxNetworks
+  readonly vault: () => Promise<Vault>
+  readonly mayMeter: () => boolean
 }
 
-/** The gateway of a sandbox that stays. */
-async function wayOutOf(record: SandboxRecord): Promise<{ readonly wayOut: WayOut; readonly release: () => void }> {
-  const [{ hostNetwork }, { NetworkRecorder }, { WayOut }] = await Promise.all([
-    import('../../egress/host-network.ts'),
-    import('../../egress/network-recorder.ts'),
-    import('../../engine/network/way-out.ts'),
-  ])
-  const recorder = new NetworkRecorder({ sandbox: record.name })
-  const { networkRules } = savedOf(record).spec.permissions
-  return { wayOut: new WayOut({ rules: networkRules, network: hostNetwork(), record: recorder.record }), release: () => undefined }
+/** One book of language models for all sandboxes, opened when there is something to meter. */
+function meteringOf({ paths }: ServiceOptions) {
+  const { mayMatter, open } = meteringFor(paths)
+  let opened: Promise<Metering> | undefined
+  return {
+    mayMatter,
+    of: async (settings: LlmSettings | undefined): Promise<Metering | undefined> =>
+      settings === undefined && !mayMatter() ? undefined : await (opened ??= open()),
+    close: async (): Promise<void> => (await opened)?.close(),
+  }
+}
+
+/** The same result for every call; a failure is tried again. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return async () => {
+    try {
+      return await (made ??= make())
+    } catch (error) {
+      made = undefined
+      throw error
+    }
+  }
 }
 
 function operationsOf(options: ServiceOptions, parts: Parts & { readonly autopilot: Autopilot }): SandboxOperations {

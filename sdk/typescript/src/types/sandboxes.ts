@@ -35,6 +35,9 @@ export interface SandboxInfo {
   agent?: string
   ports?: string[]
   placeholder_secrets?: boolean
+  /** Variable to the hosts that its secret is for. */
+  secret_mappings?: Record<string, string>
+  secret_files?: string[]
   labels?: Record<string, string>
   description?: string
   created_at?: string
@@ -48,6 +51,23 @@ export interface SandboxInfo {
   timings_ms?: Record<string, number>
   /** What the caller should know; in replies to a change. */
   warnings?: string[]
+}
+
+/** A secret and where it may go. */
+export interface SecretBindingOptions {
+  /** Variable inside the sandbox. */
+  name: string
+  /** @default the value in the vault */
+  value?: string
+  /** @default known from the name */
+  host?: string | string[]
+  /** Gets the bare value. @default `Authorization: Bearer VALUE` */
+  header?: string
+  /** Where else a placeholder is swapped. */
+  in?: ('query' | 'body')[]
+  methods?: string[]
+  /** `*` = any characters. */
+  paths?: string[]
 }
 
 /** A sandbox to make. What is not given is as the server's configuration says. */
@@ -66,9 +86,9 @@ export interface CreateSandboxOptions extends RequestOptions {
   /** `name:/path` or `name:/path:ro`. */
   volumes?: string[]
   /** Secrets that are put into requests on their way out: `KEY=value:host`, `KEY:host`, `KEY:host:header`. */
-  secrets?: string[]
+  secrets?: (string | SecretBindingOptions)[]
   /** Names of secrets to show as files. */
-  secret_files?: string[]
+  secret_files?: (string | SecretBindingOptions)[]
   placeholder_secrets?: boolean
   /** Variable to host. */
   secret_mappings?: Record<string, string>
@@ -198,6 +218,7 @@ export type LifecycleEventName =
   | 'sandbox.resized'
   | 'sandbox.exec.started'
   | 'sandbox.exec.completed'
+  | 'sandbox.network.denied'
   | 'sandbox.file.written'
   | 'sandbox.file.deleted'
   | 'sandbox.expired'

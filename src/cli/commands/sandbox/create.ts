@@ -5,16 +5,20 @@ import { printable, printableJson } from '../../printable.ts'
 import { withProgress } from '../../progress.ts'
 import { facts } from '../../table.ts'
 import { checkAgent, parseCreate } from './create-request.ts'
+import { forwardedSecrets, secretsOf } from '../secret-flags.ts'
 import { CREATE_SPEC } from './create-spec.ts'
-import { labelsText, memoryText, vcpusText, writeWarnings } from './show.ts'
+import { labelsText, memoryText, networkText, secretsText, vcpusText, writeWarnings } from './show.ts'
 
 export const create: Command = {
   spec: CREATE_SPEC,
   family: 'plain',
   async execute(args, context) {
-    const { request, key, notices } = parseCreate(args, context)
-    await checkAgent(request.agent, context)
+    const parsed = parseCreate(args, context)
+    const { key, notices } = parsed
+    await checkAgent(parsed.request.agent, context)
     for (const notice of notices) context.stderr.write(`${notice}\n`)
+    const tell = (text: string): void => context.stderr.write(`agentkernel: ${printable(text)}\n`)
+    const request = { ...parsed.request, ...(await forwardedSecrets(secretsOf(CREATE_SPEC, args), context, tell)) }
     const sandboxes = await context.sandboxes()
     const options = { caller: CALLER, ...(key === undefined ? {} : { key }) }
     const info = await withProgress(`Making sandbox ${request.name}`, context, () => sandboxes.create(request, options, uncanceled()))
@@ -31,6 +35,8 @@ function page(info: SandboxInfo): string {
     ['  vCPUs', vcpusText(info)],
     ['  Memory', memoryText(info)],
     ['  Workspace', info.project === undefined ? 'empty' : `a copy of ${printable(info.project)}`],
+    ['  Network', networkText(info)],
+    ['  Secrets', secretsText(info)],
     ['  Labels', labelsText(info)],
     ['  Expires', info.expires_at === undefined ? undefined : printable(info.expires_at)],
   ])

@@ -86,3 +86,16 @@ function ttlOf({ created_at, expires_at }: SandboxInfo): string {
 export function writeWarnings(info: SandboxInfo, context: CliContext): void {
   for (const warning of info.warnings ?? []) context.stderr.write(`agentkernel: ${printable(warning)}\n`)
 }
+
+/** `public`, or the rules behind it. */
+export function networkText({ network, network_rules: rules }: SandboxInfo): string {
+  if (rules === undefined || network === 'none') return 'none'
+  const blocked = rules.block.length === 0 ? '' : `; blocked: ${rules.block.map((rule) => printable(rule)).join(', ')}`
+  return `${rules.allow.map((rule) => printable(rule)).join(', ')}${blocked}`
+}
+
+export function secretsText({ secret_mappings: mappings = {}, secret_files: files = [] }: SandboxInfo): string | undefined {
+  const sent = Object.entries(mappings).map(([name, host]) => `${printable(name)} for ${printable(host)}`)
+  const all = [...sent, ...files.map((name) => `${printable(name)} as a file`)]
+  return all.length === 0 ? undefined : all.join(', ')
+}
