@@ -12,22 +12,23 @@ export class TooLarge extends Error {}
 export class ByteReader {
   readonly #pipe: Pick<Pipe, 'read'>
   #rest: Uint8Array
+  #next: Promise<Uint8Array | undefined> | undefined
 
   constructor(pipe: Pick<Pipe, 'read'>, first: Uint8Array = EMPTY) {
     this.#pipe = pipe
     this.#rest = first
   }
 
-  /** What came and nobody has taken. */
-  takeRest(): Uint8Array {
-    const rest = this.#rest
-    this.#rest = EMPTY
-    return rest
-  }
-
   /** True when something waits to be read. */
   get hasRest(): boolean {
     return this.#rest.length > 0
+  }
+
+  /** Settles when something comes or the end does; whoever reads next gets it. Never rejects. */
+  async peek(): Promise<void> {
+    if (this.hasRest) return
+    this.#next ??= this.#pipe.read()
+    await this.#next.then(nothing, nothing)
   }
 
   /** Everything up to the empty line that ends a head, as Latin-1 without that line; undefined: the end came before anything. */
@@ -42,6 +43,15 @@ export class ByteReader {
     return line
   }
 
+  /** The next bytes, at most `most`; undefined: no more come. */
+  async some(most: number): Promise<Uint8Array | undefined> {
+    let bytes: Uint8Array | undefined = this.#rest
+    while (bytes !== undefined && bytes.length === 0) bytes = await this.#read()
+    if (bytes === undefined) return undefined
+    this.#rest = bytes.length > most ? bytes.subarray(most) : EMPTY
+    return bytes.length > most ? bytes.subarray(0, most) : bytes
+  }
+
   async #until(mark: Buffer, most: number): Promise<string | undefined> {
     let from = 0
     for (;;) {
@@ -51,9 +61,9 @@ export class ByteReader {
         this.#rest = this.#rest.subarray(at + mark.length)
         return rest.toString('latin1', 0, at)
       }
-      if (at > most || rest.length > most) throw new TooLarge(`more than ${most} bytes`)
+      if (at > most || rest.length >= most + mark.length) throw new TooLarge(`more than ${most} bytes`)
       from = Math.max(0, rest.length - mark.length + 1)
-      const more = await this.#pipe.read()
+      const more = await this.#read()
       if (more === undefined) {
         if (rest.length === 0) return undefined
         throw new CutOff('the message was cut off')
@@ -62,12 +72,12 @@ export class ByteReader {
     }
   }
 
-  /** The next bytes, at most `most`; undefined: no more come. */
-  async some(most: number): Promise<Uint8Array | undefined> {
-    let bytes: Uint8Array | undefined = this.#rest
-    while (bytes !== undefined && bytes.length === 0) bytes = await this.#pipe.read()
-    if (bytes === undefined) return undefined
-    this.#rest = bytes.length > most ? bytes.subarray(most) : EMPTY
-    return bytes.length > most ? bytes.subarray(0, most) : bytes
+  #read(): Promise<Uint8Array | undefined> {
+    const next = this.#next
+    if (next === undefined) return this.#pipe.read()
+    this.#next = undefined
+    return next
   }
 }
+
+const nothing = (): undefined => undefined

@@ -1,70 +1,109 @@
-import { ignore } from '../../lib/ignore.ts'
+import { isIP } from 'node:net'
 import type { Authority } from '../tls/authority.ts'
+import { type HttpProtocol, TlsClient } from '../tls/connect-tls.ts'
 import { pipeOf } from '../tls/pipe-stream.ts'
 import { HandshakeError, terminateTls } from '../tls/terminate.ts'
-import type { Flow, HttpDoors, HttpEngine, Injector, Meter, Target, Verdict } from '../types.ts'
-import { ByteReader } from './byte-reader.ts'
-import type { SeenRequest } from './exchange.ts'
-import { type Http1Deps, serveHttp1 } from './http1.ts'
+import type { Flow, HttpDoors, HttpEngine, Target, Verdict } from '../types.ts'
+import { type ExchangeDeps, Exchange, type Way } from './exchange.ts'
+import type { Denial } from './denial-page.ts'
+import { HTTP_LIMITS, type HttpLimits } from './http-limits.ts'
 import { Outside } from './outside.ts'
 import type { Pipe } from './pipe.ts'
+import { type ProgramSide, serveHttp1 } from './program-http1.ts'
 
-export interface HttpEngineOptions {
-  /** Without one no TLS can be opened: such flows are reset. */
+export interface HttpEngineOptions extends Omit<ExchangeDeps, 'doors'> {
+  /** The sandbox's own. Without one no TLS can be opened: such flows are reset. */
   readonly authority?: Authority
-  readonly injector?: Injector
-  readonly meter?: Meter
   /** PEM of everything that servers outside are trusted by. Asked for once, at the first connection over TLS. */
   readonly trusted: () => Promise<readonly string[]>
-  readonly onRequest?: (seen: SeenRequest) => void
-  readonly onResponse?: (seen: SeenRequest) => void
+  readonly limits?: Partial<HttpLimits>
 }
 
 /** What looks into the HTTP of one sandbox. */
 export function createHttpEngine(doors: HttpDoors, options: HttpEngineOptions): HttpEngine {
-  let trusted: Promise<readonly string[]> | undefined
-  const outside = new Outside(doors, () => (trusted ??= options.trusted()))
-  const { authority, trusted: _, ...rest } = options
-  const deps: Http1Deps = { ...rest, doors, outside }
-  return {
-    serve: async (flow, first, target, scheme, verdict) => {
-      const pipe = pipeOfFlow(flow, first)
-      try {
-        if (scheme === 'http') await serveHttp1(deps, pipe, new ByteReader(pipe), { target, scheme: 'http' }, verdict)
-        else await serveTls(deps, authority, pipe, target, verdict)
-      } catch (error) {
-        ignore(error, 'the flow is done with, whatever it was')
-        flow.refuse('refused', 'the connection was broken off')
-      }
-    },
-    close: () => outside.close(),
+  return new Engine(doors, options)
+}
+
+class Engine implements HttpEngine {
+  readonly #authority: Authority | undefined
+  readonly #limits: HttpLimits
+  readonly #deps: ExchangeDeps
+  readonly #outside: Outside
+
+  constructor(doors: HttpDoors, { authority, trusted, limits, ...deps }: HttpEngineOptions) {
+    this.#authority = authority
+    this.#limits = { ...HTTP_LIMITS, ...limits }
+    this.#deps = { ...deps, doors }
+    this.#outside = new Outside(doors, new TlsClient(trusted), this.#limits.responseMs)
+  }
+
+  async serve(flow: Flow, first: Uint8Array, target: Target, scheme: 'http' | 'tls', verdict: Verdict): Promise<void> {
+    flow.unread(first)
+    const pipe = pipeOfFlow(flow)
+    if (scheme === 'http') return await this.#speak(pipe, 'http/1.1', this.#way(target, 'http', verdict))
+    const opened = await this.#open(pipe, target)
+    if (typeof opened !== 'string') return await this.#speak(opened.pipe, opened.protocol, this.#way(target, 'https', verdict))
+    if (verdict.allowed) this.#tell(target, { status: 0, reason: opened }, 'failed')
+    flow.refuse('refused', opened)
+  }
+
+  /** A text: why not. */
+  async #open(pipe: Pipe, target: Target): Promise<{ readonly pipe: Pipe; readonly protocol: HttpProtocol } | string> {
+    if (this.#authority === undefined) return 'there is no authority that could open TLS'
+    try {
+      const { stream, protocol } = await terminateTls(pipe, this.#authority, target.host, ['http/1.1'])
+      return { pipe: pipeOf(stream), protocol }
+    } catch (error) {
+      return error instanceof HandshakeError ? error.message : 'the TLS of this connection cannot be opened'
+    }
+  }
+
+  close(): void {
+    this.#outside.close()
+  }
+
+  #way(target: Target, scheme: 'http' | 'https', verdict: Verdict): Way {
+    return {
+      target,
+      scheme,
+      verdict,
+      send: (request, onCancel) => this.#outside.send(request, target, scheme, (pipe) => onCancel(() => pipe.destroy())),
+    }
+  }
+
+  async #speak(pipe: Pipe, _protocol: HttpProtocol, way: Way): Promise<void> {
+    const { target, scheme } = way
+    const side: ProgramSide = {
+      target,
+      scheme,
+      limits: this.#limits,
+      exchange: (request, asker) => new Exchange(this.#deps, way).run(request, asker),
+      onBad: (denial, method) => this.#tell(target, denial, 'denied', method),
+    }
+    await serveHttp1(pipe, side)
+  }
+
+  /** What happened before there was a request. */
+  #tell({ host, port, tag }: Target, { status, reason }: Denial, verdict: 'denied' | 'failed', method?: string): void {
+    this.#deps.doors.record({
+      kind: 'http',
+      ...(tag === undefined ? {} : { exec: tag }),
+      ...(isIP(host) === 0 ? { host } : { address: host }),
+      port,
+      ...(method === undefined ? {} : { method }),
+      verdict,
+      reason,
+      ...(status === 0 ? { opened: false } : { status, opened: true }),
+    })
   }
 }
 
-async function serveTls(deps: Http1Deps, authority: Authority | undefined, pipe: Pipe, target: Target, verdict: Verdict): Promise<void> {
-  if (authority === undefined) return pipe.destroy()
-  let client: Pipe
-  try {
-    const { stream } = await terminateTls(pipe, authority, target.host, ['http/1.1'])
-    client = pipeOf(stream)
-  } catch (error) {
-    if (!(error instanceof HandshakeError)) throw error
-    const { host, port, tag } = target
-    const about = { kind: 'tcp', host, port, opened: true, ...(tag === undefined ? {} : { exec: tag }) } as const
-    deps.doors.record({ ...about, verdict: 'failed', reason: error.message })
-    return pipe.destroy()
-  }
-  await serveHttp1(deps, client, new ByteReader(client), { target, scheme: 'https' }, verdict)
-  await client.closed
-}
-
-function pipeOfFlow(flow: Flow, first: Uint8Array): Pipe {
-  flow.unread(first)
+function pipeOfFlow(flow: Flow): Pipe {
   return {
+    closed: flow.closed,
     read: () => flow.read(),
     write: (bytes) => flow.write(bytes),
     end: () => flow.end(),
     destroy: () => flow.refuse('refused', 'the connection was broken off'),
-    closed: flow.closed,
   }
 }

@@ -1,21 +1,26 @@
+import { isIP } from 'node:net'
 import type { NetworkEvent } from '../../contract/network.ts'
-import { ignore } from '../../lib/ignore.ts'
-import {
-  type BodyFilter,
-  DialError,
-  type HttpDoors,
-  type Injector,
-  type Meter,
-  type MeterTap,
-  type RequestHead,
-  type ResponseHead,
-  type Target,
-  type Verdict,
-} from '../types.ts'
-import { filtered } from './body.ts'
-import { pathOf } from './request-target.ts'
+import type { BodyFilter, HttpDoors, Injector, Meter, MeterTap, RequestHead, ResponseHead, Target, Verdict } from '../types.ts'
+import { gather, wholeBody } from './body.ts'
+import { type Denial, denialPage } from './denial-page.ts'
+import { BlockedBody, denialOf } from './failure.ts'
+import { type Headers, valuesOf, without } from './head.ts'
+import type { Answer, Asker, Body, Incoming } from './message.ts'
+import { hostHeader, pathOf } from './request-target.ts'
+import { guardedRaw } from './web-socket-guard.ts'
 
-/** What every exchange of a sandbox needs. */
+/** Sends a request on its way: to a server of HTTP/1.1 or HTTP/2. `onCancel` is told how to break it off. */
+export type Send = (request: Incoming, onCancel: (cancel: () => void) => void) => Promise<Answer>
+
+/** What one connection of a program has to do with; the same for all of its requests. */
+export interface Way {
+  readonly target: Target
+  readonly scheme: 'http' | 'https'
+  /** Of the connection. */
+  readonly verdict: Verdict
+  readonly send: Send
+}
+
 export interface ExchangeDeps {
   readonly doors: HttpDoors
   readonly injector?: Injector
@@ -24,192 +29,240 @@ export interface ExchangeDeps {
   readonly onRequest?: (seen: SeenRequest) => void
   readonly onResponse?: (seen: SeenRequest) => void
 }
-/** A request as hooks and events tell it: no query, no value of a secret. */
+
+/** A request as hooks tell it: no query, no value of a secret. */
 export interface SeenRequest {
   readonly method: string
   readonly url: string
   readonly host: string
   readonly status?: number
   readonly secretInjected: boolean
+  /** Until the head of the answer, in ms. */
   readonly latencyMs?: number
 }
 
-/** Where a request goes, and how it came. */
-export interface Asked {
-  readonly target: Target
-  readonly scheme: 'http' | 'https'
-}
+/** Bodies up to here are read before they are sent: fewer packets, and whatever is wrong with them can still be answered. */
+const SMALL_BYTES = 64 * 1024
+/** The same where a filter changes the length: many servers want to be told it. */
+const MEDIUM_BYTES = 4 * 1024 * 1024
 
-/** What was decided about one request. */
-export type Decision =
-  | { readonly kind: 'denied'; readonly status: number; readonly reason: string; readonly hint?: string }
-  | { readonly kind: 'pass'; readonly exchange: Exchange }
-
-/** A body was on its way with something that must not leave. */
-export class BodyBlocked extends Error {}
-
-/**
- * Decides on one request that has been read and checked: by the rules, for its secrets, by its budget. A denial has been recorded.
- * `head` is as it came, without what was about its connection only.
- */
-export function decide(deps: ExchangeDeps, asked: Asked, head: RequestHead): Decision {
-  const { target, scheme } = asked
-  const path = pathOf(head.target)
-  const deny = (
-    status: number,
-    why: { readonly reason: string; readonly hint?: string; readonly rule?: string },
-    secrets?: readonly string[],
-  ) => {
-    deps.doors.record({ ...about(asked, head), verdict: 'denied', status, ...why, ...(secrets === undefined ? {} : { secrets }) })
-    const { rule: _, ...told } = why
-    return { kind: 'denied', status, ...told } as const
-  }
-  const verdict: Verdict | undefined = deps.doors
-    .policy(target.tag)
-    ?.decideRequest({ host: target.host, port: target.port, scheme, method: head.method, path })
-  if (verdict === undefined) return deny(403, { reason: 'the command it belongs to is unknown' })
-  if (!verdict.allowed) return deny(403, { reason: verdict.reason, ...given('hint', verdict.hint), ...given('rule', verdict.rule) })
-  const injected = deps.injector?.request({ ...target, scheme }, head)
-  if (injected?.kind === 'blocked') return deny(403, { reason: injected.reason }, injected.secrets)
-  const sent = injected?.head ?? head
-  const secrets = injected?.secrets ?? []
-  const metered = deps.meter?.begin(target, sent, secrets)
-  if (metered?.kind === 'refused') return deny(429, { reason: metered.reason })
-  const exchange = new Exchange(deps, asked, { head: sent, body: injected?.body, secrets, rule: verdict.rule, tap: metered?.tap })
-  return { kind: 'pass', exchange }
-}
-
-interface Going {
-  readonly head: RequestHead
-  readonly body: BodyFilter | undefined
-  readonly secrets: readonly string[]
-  readonly rule: string
-  readonly tap: MeterTap | undefined
-}
-
-/** One request that goes out, from there to the end of its answer; whichever version of HTTP carries it. */
+/** One request and its answer: decided, changed, sent, counted, recorded. */
 export class Exchange {
-  readonly head: RequestHead
-  /** True: the body's length may change on its way. */
-  readonly changesLength: boolean
   readonly #deps: ExchangeDeps
-  readonly #asked: Asked
-  readonly #going: Going
+  readonly #way: Way
   readonly #startMs = performance.now()
-  #status: number | undefined
   #out = 0
   #in = 0
-  #isOver = false
+  #secrets: readonly string[] = []
+  #event: Pick<NetworkEvent, 'verdict' | 'rule' | 'reason' | 'hint' | 'status'> = { verdict: 'failed', reason: 'it was broken off' }
+  #tap: MeterTap | undefined
+  #answer: Answer | undefined
 
-  constructor(deps: ExchangeDeps, asked: Asked, going: Going) {
+  constructor(deps: ExchangeDeps, way: Way) {
     this.#deps = deps
-    this.#asked = asked
-    this.#going = going
-    this.head = going.head
-    this.changesLength = going.body?.changesLength === true
-    deps.onRequest?.(this.#seen())
+    this.#way = way
   }
 
-  /** The content to send, as it is to leave. Throws BodyBlocked. */
-  async *requestBody(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-    const { tap, body: filter } = this.#going
-    const seen = each(body, (piece) => tap?.requestBody(piece))
-    for await (const piece of unlessBlocked(filtered(seen, filter), filter)) {
-      this.#out += piece.length
-      yield piece
+  /** Never rejects. Afterwards the program has its answer, or has seen that there is none. */
+  async run(request: Incoming, asker: Asker): Promise<void> {
+    let isWhole = false
+    try {
+      isWhole = await this.#run(request, asker)
+    } catch (error) {
+      const { verdict, ...denial } = denialOf(error)
+      await this.#deny(request, asker, denial, verdict).catch(() => undefined)
+    } finally {
+      asker.onGone = undefined
+      this.#answer?.done(isWhole)
+      this.#tap?.end()
+      this.#record(request.head)
     }
   }
 
-  /** The answer's head as the program gets it, and how its content is to be changed. */
-  response(head: ResponseHead): { readonly head: ResponseHead; readonly filter: BodyFilter | undefined } {
-    this.#status = head.status
-    this.#going.tap?.response(head)
-    const changed = this.#deps.injector?.response(this.#asked.target, head)
-    return { head: changed?.head ?? head, filter: changed?.body }
+  /** True: the program has all of the server's answer. */
+  async #run(request: Incoming, asker: Asker): Promise<boolean> {
+    const verdict = this.#decide(request.head)
+    if (!verdict.allowed) return await this.#deny(request, asker, { status: 403, ...verdict }, 'denied', verdict.rule)
+    this.#event = { verdict: 'allowed', rule: verdict.rule }
+    const { target, scheme } = this.#way
+    const injected = this.#deps.injector?.request({ ...target, scheme }, withFraming(request))
+    this.#secrets = injected?.secrets ?? []
+    if (injected?.kind === 'blocked') return await this.#deny(request, asker, { status: 403, reason: injected.reason }, 'denied')
+    const metered = this.#deps.meter?.begin(target, request.head, this.#secrets)
+    if (metered?.kind === 'refused') {
+      return await this.#deny(request, asker, { status: 429, reason: metered.reason, isBudget: true }, 'denied')
+    }
+    this.#tap = metered?.tap
+    this.#deps.onRequest?.(this.#seen(request.head))
+    const head = injected?.head ?? request.head
+    const body = await this.#bodyOut(request.body, injected?.body)
+    const outgoing: Incoming = { ...request, head: { ...head, headers: this.#headersOut(head.headers) }, body }
+    this.#answer = await this.#way.send(outgoing, (cancel) => (asker.onGone = cancel))
+    return await this.#pass(request, this.#answer, asker)
   }
 
-  async *responseBody(body: AsyncIterable<Uint8Array>, filter: BodyFilter | undefined): AsyncGenerator<Uint8Array, void> {
-    const seen = each(body, (piece) => {
-      this.#in += piece.length
-      this.#going.tap?.responseBody(piece)
+  #decide(head: RequestHead): Verdict {
+    const { target, scheme, verdict } = this.#way
+    if (!verdict.allowed) return verdict
+    const policy = this.#deps.doors.policy(target.tag)
+    if (policy === undefined) return { allowed: false, reason: 'the command it belongs to is unknown' }
+    return policy.decideRequest({ host: target.host, port: target.port, scheme, method: head.method, path: pathOf(head.target) })
+  }
+
+  /** Host first, as it is for the connection; what an injector put into framing headers does not count. */
+  #headersOut(headers: Headers): Headers {
+    const { target, scheme } = this.#way
+    // What is searched for echoes must not be compressed.
+    const plain = this.#deps.injector?.opens(target.host, target.port) === true ? ['sec-websocket-extensions'] : []
+    return [['Host', hostHeader(target, scheme)], ...without(headers, 'host', 'content-length', 'transfer-encoding', 'expect', ...plain)]
+  }
+
+  async #bodyOut(body: Body | undefined, filter: BodyFilter | undefined): Promise<Body | undefined> {
+    if (body === undefined) return undefined
+    return await settled(body, filter, this.#outwards(body, filter))
+  }
+
+  async *#outwards({ content }: Body, filter: BodyFilter | undefined): AsyncGenerator<Uint8Array, void> {
+    for await (const piece of content) {
+      this.#tap?.requestBody(piece)
+      const changed = filter === undefined ? piece : filter.push(piece)
+      if (filter?.blocked !== undefined) throw new BlockedBody(filter.blocked)
+      this.#out += changed.length
+      if (changed.length > 0) yield changed
+    }
+    const last = filter?.end()
+    if (filter?.blocked !== undefined) throw new BlockedBody(filter.blocked)
+    this.#out += last?.length ?? 0
+    if (last !== undefined && last.length > 0) yield last
+  }
+
+  async #pass(request: Incoming, answer: Answer, asker: Asker): Promise<boolean> {
+    const { target, scheme } = this.#way
+    this.#tap?.response(answer.head)
+    const hidden = this.#deps.injector?.response(target, answer.head)
+    const head = forProgram(hidden?.head ?? answer.head, scheme, hidden?.body?.changesLength === true)
+    this.#event = { ...this.#event, status: head.status }
+    this.#deps.onResponse?.({
+      ...this.#seen(request.head),
+      status: head.status,
+      latencyMs: Math.round(performance.now() - this.#startMs),
     })
-    yield* unlessBlocked(filtered(seen, filter), filter)
+    if (answer.raw !== undefined) {
+      const raw = counted(answer.raw, (out, into) => ((this.#out += out), (this.#in += into)))
+      await asker.upgrade?.(
+        head,
+        hidden?.body === undefined ? raw : guardedRaw(raw, () => this.#deps.injector?.response(target, head)?.body),
+      )
+      return false
+    }
+    const { body } = answer
+    if (body === undefined) return await asker.answer(head, undefined)
+    const passed = await settled(body, hidden?.body, this.#inwards(body, hidden?.body))
+    const { trailers } = body
+    if (trailers === undefined) return await asker.answer(head, passed)
+    return await asker.answer(head, { ...passed, trailers: () => this.#trailers(head, trailers()) })
   }
 
-  /** Tells how it ended. Once; later calls do nothing. */
-  end(error?: unknown): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#going.tap?.end()
-    const { secrets, rule } = this.#going
-    const failed = error !== undefined && this.#status === undefined
-    const blocked = error instanceof BodyBlocked
+  async *#inwards({ content }: Body, filter: BodyFilter | undefined): AsyncGenerator<Uint8Array, void> {
+    for await (const piece of content) {
+      this.#in += piece.length
+      this.#tap?.responseBody(piece)
+      const changed = filter === undefined ? piece : filter.push(piece)
+      if (filter?.blocked !== undefined) throw new BlockedBody(filter.blocked)
+      if (changed.length > 0) yield changed
+    }
+    const last = filter?.end()
+    if (filter?.blocked !== undefined) throw new BlockedBody(filter.blocked)
+    if (last !== undefined && last.length > 0) yield last
+  }
+
+  #trailers(head: ResponseHead, headers: Headers): Headers {
+    return this.#deps.injector?.response(this.#way.target, { ...head, headers })?.head.headers ?? headers
+  }
+
+  /** Answers for the server. A program that has got a part of an answer already gets no other. */
+  async #deny(request: Incoming, asker: Asker, denial: Denial, verdict: 'denied' | 'failed', rule?: string): Promise<false> {
+    const { reason, hint } = denial
+    this.#event = {
+      verdict,
+      ...(rule === undefined ? {} : { rule }),
+      reason,
+      ...(hint === undefined ? {} : { hint }),
+      status: this.#event.status ?? denial.status,
+    }
+    const { head, body } = denialPage(denial, valuesOf(request.head.headers, 'accept').join(','))
+    const isHead = request.head.method === 'HEAD'
+    await asker.answer(
+      isHead ? { ...head, headers: [...head.headers, ['Content-Length', `${body.bytes}`]] } : head,
+      isHead ? undefined : body,
+    )
+    return false
+  }
+
+  #seen(head: RequestHead): SeenRequest {
+    const { target, scheme } = this.#way
+    const url = `${scheme}://${hostHeader(target, scheme)}${pathOf(head.target)}`
+    return { method: head.method, url, host: target.host, secretInjected: this.#secrets.length > 0 }
+  }
+
+  #record(head: RequestHead): void {
+    const { target, verdict } = this.#way
+    // The gateway has told that the connection is denied.
+    if (!verdict.allowed) return
+    const { host, port, tag } = target
     this.#deps.doors.record({
-      ...about(this.#asked, this.head),
-      verdict: blocked ? 'denied' : failed ? 'failed' : 'allowed',
-      rule,
-      ...(blocked || failed ? { reason: reasonFor(error) } : {}),
-      ...given('status', this.#status),
+      kind: 'http',
+      ...(tag === undefined ? {} : { exec: tag }),
+      ...(isIP(host) === 0 ? { host } : { address: host }),
+      port,
+      method: head.method,
+      path: pathOf(head.target).slice(0, LONGEST_PATH),
+      ...this.#event,
       bytes_out: this.#out,
       bytes_in: this.#in,
       duration_ms: Math.round(performance.now() - this.#startMs),
-      ...(secrets.length === 0 ? {} : { secrets }),
+      ...(this.#secrets.length === 0 ? {} : { secrets: [...this.#secrets] }),
+      opened: true,
     })
-    this.#deps.onResponse?.(this.#seen())
-  }
-
-  #seen(): SeenRequest {
-    const { target, scheme } = this.#asked
-    return {
-      method: this.head.method,
-      url: `${scheme}://${target.host}:${target.port}${pathOf(this.head.target)}`,
-      host: target.host,
-      secretInjected: this.#going.secrets.length > 0,
-      ...(this.#status === undefined ? {} : { status: this.#status, latencyMs: Math.round(performance.now() - this.#startMs) }),
-    }
   }
 }
 
-/** What every event about a request tells. */
-export function about({ target, scheme }: Asked, head: RequestHead): Pick<NetworkEvent, 'kind' | 'port' | 'method' | 'path' | 'opened'> {
-  const { host, port, tag } = target
+const LONGEST_PATH = 1_024
+
+/** An injector looks at these to see whether there is a body. */
+function withFraming({ head, body }: Incoming): RequestHead {
+  if (body === undefined) return head
+  const framing = body.bytes === undefined ? (['Transfer-Encoding', 'chunked'] as const) : (['Content-Length', `${body.bytes}`] as const)
+  return { ...head, headers: [...head.headers, framing] }
+}
+
+/** In memory where it is small, else as it comes; its length where that is known. */
+async function settled(body: Body, filter: BodyFilter | undefined, content: AsyncGenerator<Uint8Array>): Promise<Body> {
+  const { bytes } = body
+  const changes = filter?.changesLength === true
+  if (bytes === 0 && filter === undefined) return wholeBody(new Uint8Array(0))
+  if (bytes !== undefined && bytes <= (changes ? MEDIUM_BYTES : SMALL_BYTES)) return await gather(content)
+  return { bytes: changes ? undefined : bytes, content }
+}
+
+/** HTTP/3 goes over UDP, which is refused: there is no use in offering it. */
+function forProgram(head: ResponseHead, scheme: 'http' | 'https', isChanged: boolean): ResponseHead {
+  const headers = scheme === 'https' ? without(head.headers, 'alt-svc') : head.headers
+  return { status: head.status, headers: isChanged ? without(headers, 'content-length') : headers }
+}
+
+function counted(raw: NonNullable<Answer['raw']>, count: (out: number, into: number) => void): NonNullable<Answer['raw']> {
   return {
-    kind: 'http',
-    ...hostOrAddress(host),
-    port,
-    method: head.method,
-    path: pathOf(head.target),
-    opened: scheme === 'https',
-    ...given('exec', tag),
+    read: async () => {
+      const bytes = await raw.read()
+      count(0, bytes?.length ?? 0)
+      return bytes
+    },
+    write: (bytes) => {
+      count(bytes.length, 0)
+      return raw.write(bytes)
+    },
+    end: () => raw.end(),
+    destroy: () => raw.destroy(),
   }
-}
-
-function hostOrAddress(host: string): { readonly host: string } | { readonly address: string } {
-  return /^[\d.]+$|:/.test(host) ? { address: host } : { host }
-}
-
-/** Why a request failed, without anything of the request. */
-export function reasonFor(error: unknown): string {
-  if (error instanceof DialError || error instanceof BodyBlocked) return error.message
-  ignore(error, 'its text may hold what the other side sent')
-  return 'the exchange was broken off'
-}
-
-async function* unlessBlocked(body: AsyncIterable<Uint8Array>, filter: BodyFilter | undefined): AsyncGenerator<Uint8Array, void> {
-  for await (const piece of body) {
-    if (filter?.blocked !== undefined) throw new BodyBlocked(filter.blocked)
-    yield piece
-  }
-  if (filter?.blocked !== undefined) throw new BodyBlocked(filter.blocked)
-}
-
-async function* each(body: AsyncIterable<Uint8Array>, see: (piece: Uint8Array) => void): AsyncGenerator<Uint8Array, void> {
-  for await (const piece of body) {
-    see(piece)
-    yield piece
-  }
-}
-
-function given<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]?: V })
 }

@@ -5,7 +5,7 @@ import type { RequestHead, ResponseHead } from '../types.ts'
  * gateway and a server that disagree can be made to see different requests.
  */
 export const MOST_HEAD_BYTES = 64 * 1024
-const MOST_HEADERS = 128
+const MOST_HEADERS = 100
 
 /** Why a message is refused, and with which status. */
 export class BadMessage extends Error {
@@ -94,12 +94,13 @@ function requestFraming(headers: Headers, version: '1.0' | '1.1'): Framing {
 }
 
 /** How the body of an answer ends. Throws BadMessage. */
-export function responseFraming({ status, headers }: ParsedResponse, method: string): Framing {
+export function responseFraming({ status, headers, version }: ParsedResponse, method: string): Framing {
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return { kind: 'none' }
   const coding = listOf(headers, 'transfer-encoding')
   const length = valuesOf(headers, 'content-length')
   if (coding.length > 0) {
     if (length.length > 0) throw new BadMessage(502, 'Content-Length and Transfer-Encoding in one answer')
+    if (version === '1.0') throw new BadMessage(502, 'a transfer coding in an answer of HTTP/1.0')
     if (coding.length > 1 || coding[0] !== 'chunked') throw new BadMessage(502, 'an answer with an unknown transfer coding')
     return { kind: 'chunked' }
   }

@@ -1,88 +1,104 @@
-import { ignore } from '../../lib/ignore.ts'
-import { connectTls } from '../tls/connect-tls.ts'
 import { pipeOf } from '../tls/pipe-stream.ts'
 import type { HttpDoors, Target } from '../types.ts'
-import { ByteReader } from './byte-reader.ts'
+import type { TlsClient } from '../tls/connect-tls.ts'
+import type { Answer, Incoming } from './message.ts'
+import { isIdempotent } from './message.ts'
 import type { Pipe } from './pipe.ts'
+import { ServerConnection, StaleConnection } from './server-connection.ts'
 
-/** A connection to a server, with what came on it and was not read. */
-export interface ServerConnection {
-  readonly pipe: Pipe
-  readonly reader: ByteReader
-  /** True: an answer came on it before, so that the server may have closed it meanwhile. */
-  readonly isUsed: boolean
+export type Scheme = 'http' | 'https'
+
+const MOST_IDLE = 64
+const MOST_IDLE_FOR_ONE = 16
+const IDLE_LIMIT_MS = 30_000
+/** Many servers close after five seconds; what cannot be sent twice takes no chance. */
+const SURE_MS = 4_000
+
+interface Idle {
+  readonly connection: ServerConnection
+  readonly sinceMs: number
+  readonly timer: Timer
 }
 
-const MOST_IDLE = 32
-const MOST_IDLE_FOR_ONE = 8
-const IDLE_LIMIT_MS = 30_000
-
-/** The connections of one sandbox to servers: kept open between requests, each used for one at a time. */
+/** The connections of one sandbox to servers of HTTP/1.1: kept open between requests, each used for one at a time. */
 export class Outside {
   readonly #doors: HttpDoors
-  readonly #ca: () => Promise<readonly string[]>
-  readonly #idle = new Map<string, { readonly connection: ServerConnection; readonly timer: Timer }[]>()
+  readonly #tls: TlsClient
+  readonly #responseMs: number
+  readonly #idle = new Map<string, Idle[]>()
   #count = 0
   #isClosed = false
 
-  constructor(doors: HttpDoors, ca: () => Promise<readonly string[]>) {
+  /** `responseMs`: how long a server may take to begin its answer. */
+  constructor(doors: HttpDoors, tls: TlsClient, responseMs: number) {
     this.#doors = doors
-    this.#ca = ca
+    this.#tls = tls
+    this.#responseMs = responseMs
   }
 
-  /** One that is idle, or a new one. `fresh`: never an idle one. Throws DialError. */
-  async get(target: Target, scheme: 'http' | 'https', fresh = false): Promise<ServerConnection> {
-    const idle = fresh ? undefined : this.#takeIdle(keyOf(target, scheme))
-    if (idle !== undefined) return idle
-    const upstream = await this.#doors.dial(target)
-    if (scheme === 'http') return { pipe: upstream, reader: new ByteReader(upstream), isUsed: false }
-    const { stream } = await connectTls(upstream, target.host, await this.#ca(), ['http/1.1'])
-    const pipe = pipeOf(stream)
-    return { pipe, reader: new ByteReader(pipe), isUsed: false }
-  }
-
-  /** Gives back a connection whose answer has been read to its end. */
-  give(target: Target, scheme: 'http' | 'https', { pipe, reader }: ServerConnection): void {
-    const key = keyOf(target, scheme)
-    const list = this.#idle.get(key) ?? []
-    if (this.#isClosed || reader.hasRest || this.#count >= MOST_IDLE || list.length >= MOST_IDLE_FOR_ONE) return pipe.destroy()
-    const connection = { pipe, reader, isUsed: true }
-    const entry = { connection, timer: setTimeout(() => this.#drop(key, connection), IDLE_LIMIT_MS) }
-    entry.timer.unref()
-    list.push(entry)
-    this.#idle.set(key, list)
-    this.#count++
-    void pipe.closed.then(() => this.#drop(key, connection))
+  /** Sends a request. `onConnection` is told what breaks it off. Throws what `ServerConnection.send` throws, and DialError. */
+  async send(request: Incoming, target: Target, scheme: Scheme, onConnection: (pipe: Pipe) => void): Promise<Answer> {
+    const idle = this.#takeIdle(keyOf(target, scheme), isIdempotent(request.head.method) ? IDLE_LIMIT_MS : SURE_MS)
+    if (idle !== undefined) {
+      try {
+        onConnection(idle.pipe)
+        return await idle.send(request, this.#responseMs)
+      } catch (error) {
+        if (!(error instanceof StaleConnection)) throw error
+      }
+    }
+    const fresh = await this.#connect(target, scheme)
+    onConnection(fresh.pipe)
+    return await fresh.send(request, this.#responseMs)
   }
 
   close(): void {
     this.#isClosed = true
-    for (const [key, list] of this.#idle) for (const { connection } of [...list]) this.#drop(key, connection)
+    for (const [key, list] of this.#idle) for (const entry of [...list]) this.#drop(key, entry)
   }
 
-  #takeIdle(key: string): ServerConnection | undefined {
-    const entry = this.#idle.get(key)?.pop()
-    if (entry === undefined) return undefined
-    clearTimeout(entry.timer)
-    this.#count--
-    return entry.connection
+  async #connect(target: Target, scheme: Scheme): Promise<ServerConnection> {
+    const upstream = await this.#doors.dial(target)
+    const pipe = scheme === 'http' ? upstream : pipeOf((await this.#tls.connect(upstream, target.host, ['http/1.1'])).stream)
+    const key = keyOf(target, scheme)
+    return new ServerConnection(pipe, (connection) => this.#keep(key, connection))
   }
 
-  #drop(key: string, connection: ServerConnection): void {
+  #keep(key: string, connection: ServerConnection): void {
+    const list = this.#idle.get(key) ?? []
+    if (this.#isClosed || this.#count >= MOST_IDLE || list.length >= MOST_IDLE_FOR_ONE) return connection.pipe.destroy()
+    const timer = setTimeout(() => this.#drop(key, entry), IDLE_LIMIT_MS)
+    timer.unref()
+    const entry: Idle = { connection, sinceMs: performance.now(), timer }
+    list.push(entry)
+    this.#idle.set(key, list)
+    this.#count++
+    void connection.untilSpoiled().then(() => this.#drop(key, entry))
+  }
+
+  #takeIdle(key: string, mostMs: number): ServerConnection | undefined {
     const list = this.#idle.get(key)
-    const at = list?.findIndex((entry) => entry.connection === connection) ?? -1
+    const last = list?.at(-1)
+    if (list === undefined || last === undefined || performance.now() - last.sinceMs > mostMs) return undefined
+    this.#remove(key, list, list.length - 1)
+    return last.connection
+  }
+
+  /** Does nothing for one that has been taken meanwhile. */
+  #drop(key: string, entry: Idle): void {
+    const list = this.#idle.get(key)
+    const at = list?.indexOf(entry) ?? -1
     if (list === undefined || at < 0) return
-    const [entry] = list.splice(at, 1)
-    if (entry !== undefined) clearTimeout(entry.timer)
+    this.#remove(key, list, at)
+    entry.connection.pipe.destroy()
+  }
+
+  #remove(key: string, list: Idle[], at: number): void {
+    for (const { timer } of list.splice(at, 1)) clearTimeout(timer)
     if (list.length === 0) this.#idle.delete(key)
     this.#count--
-    try {
-      connection.pipe.destroy()
-    } catch (error) {
-      ignore(error, 'it is gone already')
-    }
   }
 }
 
 /** What a request may go out on depends on everything that decided about its connection. */
-const keyOf = ({ host, port, tag }: Target, scheme: string): string => JSON.stringify([scheme, host, port, tag ?? null])
+const keyOf = ({ host, port, tag }: Target, scheme: string): string => `${scheme} ${host} ${port} ${tag ?? ''}`
