@@ -41,8 +41,8 @@ describe('before the command', () => {
     expect((await notices({ image: 'host' })).said).toEqual([])
   })
 
-  test('a network that the profile would have is said to be off', async () => {
-    expect((await notices({ security: {} })).said).toEqual([expect.stringContaining('network is off')])
+  test('a network that reaches public hosts is told once', async () => {
+    expect((await notices({ security: {} })).said).toEqual([expect.stringContaining('public hosts can be reached')])
   })
 
   test('what the workspace has to say is said', async () => {

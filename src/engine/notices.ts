@@ -52,11 +52,11 @@ function aboutConfig({ config, workspace, cwd }: NoticeFacts): Notice[] {
 }
 
 function aboutNetwork({ resolved }: NoticeFacts): Notice[] {
-  if (resolved.permissions.network === 'none') return []
+  if (resolved.permissions.network !== 'public') return []
   return [
     {
       scope: '',
-      text: 'the network is off in this release, whatever the profile; its policed way out arrives with a later one. (Said once.)',
+      text: 'public hosts can be reached; this machine, private networks and cloud metadata cannot. Narrow it with --allow HOST or --no-network. (Said once.)',
     },
   ]
 }

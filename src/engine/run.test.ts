@@ -99,7 +99,6 @@ describe('a run', () => {
     await go()
     await go()
     expect(notices.filter((text) => text.includes('security.mount_home'))).toHaveLength(1)
-    expect(notices.filter((text) => text.includes('network is off'))).toHaveLength(1)
   })
 })
 

@@ -11,9 +11,6 @@ const LATER: readonly LaterFlag[] = [
   { name: 'source', note: 'Clone the repository yourself and name its folder with --dir.' },
   { name: 'git-ref', note: 'Check the commit out yourself and name the folder with --dir.' },
   { name: 'volume', short: 'v', note: 'Leave it out; `agentkernel sandbox cp` moves files both ways.' },
-  { name: 'secret', short: 'S' },
-  { name: 'secret-file' },
-  { name: 'placeholder-secrets' },
 ]
 
 export const CREATE_SPEC: CommandSpec = {

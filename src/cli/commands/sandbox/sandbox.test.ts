@@ -67,7 +67,7 @@ describe('create', () => {
     const create = async () => ({ ...INFO, vcpus: 2, labels: { a: 'b\x1b[31m' }, warnings: ['look \x1b[2J out'] })
     const { stdout, stderr } = await cli(['create', 'dev'], { create })
     expect(stdout).toBe(
-      'Created sandbox dev (running)\n  Image:      host\n  vCPUs:      2\n  Memory:     512 MiB\n  Workspace:  empty\n  Labels:     a=b\\x1b[31m\n\n' +
+      'Created sandbox dev (running)\n  Image:      host\n  vCPUs:      2\n  Memory:     512 MiB\n  Workspace:  empty\n  Network:    none\n  Labels:     a=b\\x1b[31m\n\n' +
         'Next:\n  agentkernel exec dev -- COMMAND\n  agentkernel attach dev\n  agentkernel sandbox remove dev\n',
     )
     expect(stderr).toBe('agentkernel: look \\x1b[2J out\n')
