@@ -1,5 +1,6 @@
 import type { Secret } from '../lib/secret.ts'
 import type { NetworkLevel, ProfileName, WorkspaceMode } from './config.ts'
+import type { SecretRequest } from './secrets.ts'
 import type { NetworkEvent, NetworkMode, PublishedPort } from './network.ts'
 
 /**
@@ -17,12 +18,14 @@ export const MIN_MEMORY_BYTES = 6 * 1024 ** 2
 
 /** Secrets of a sandbox, as the caller wrote them. */
 export interface SecretAsk {
-  /** Bindings (`docs/secrets.md`); a value may stand in them. */
-  readonly texts: readonly Secret[]
-  /** Names of secrets that are files inside. */
-  readonly files: readonly string[]
+  /** Bindings (`docs/secrets.md`) as text, in which a value may stand, or as tables. */
+  readonly bindings: readonly (Secret | SecretRequest)[]
+  /** Secrets that are files inside. */
+  readonly files: readonly (string | SecretRequest)[]
   /** Tokens instead of one placeholder for all: the gateway swaps them wherever the program puts them. */
   readonly placeholders: boolean
+  /** False: it came from elsewhere, and names no files, stdin or variables of this machine. */
+  readonly isLocal: boolean
   /** What came on stdin, for `KEY=-`. */
   readonly stdin?: Secret
 }

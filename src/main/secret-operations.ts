@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { AuditSink } from '../contract/events.ts'
 import type { Operations } from '../contract/operations.ts'
-import { SEEN_ON_COMMAND_LINE } from '../contract/secrets.ts'
+import { SEEN_ON_COMMAND_LINE, type SecretRequest } from '../contract/secrets.ts'
+import { Secret } from '../lib/secret.ts'
 import { createFirstTime } from '../store/first-time.ts'
 import type { Paths } from './paths.ts'
 import { openVault } from './vault.ts'
@@ -14,15 +15,19 @@ export function secretOperations(paths: Paths, env: Environment, audit: () => Pr
   const isFirst = (): boolean => createFirstTime(join(paths.dataDir, 'notices'))('secret value on the command line')
   return {
     secretForward: async ({ ask, cwd }) => {
-      const [{ parseSecret }, { forwardSecrets }, { vault, notices }] = await Promise.all([
+      const [{ parseSecret, parseSecretRequest }, { forwardSecrets }, { vault, notices }] = await Promise.all([
         import('../secrets/binding.ts'),
         import('../secrets/forward.ts'),
         openVault(paths, env),
       ])
       const { stdin } = ask
       const readStdin = stdin === undefined ? {} : { readStdin: () => Promise.resolve(new TextEncoder().encode(stdin.reveal())) }
-      const given = ask.texts.map((text) => parseSecret(text.reveal()))
-      const inFiles = ask.files.map((text) => parseSecret(text, { hostOptional: !ask.placeholders }))
+      const parse = (one: string | Secret | SecretRequest, hostOptional: boolean) =>
+        one instanceof Secret || typeof one === 'string'
+          ? parseSecret(one instanceof Secret ? one.reveal() : one, { hostOptional })
+          : parseSecretRequest(one, { hostOptional })
+      const given = ask.bindings.map((one) => parse(one, false))
+      const inFiles = ask.files.map((one) => parse(one, !ask.placeholders))
       const context = { vault, env, cwd, ...readStdin }
       const warn = given.some(({ exposed }) => exposed) && isFirst()
       return {

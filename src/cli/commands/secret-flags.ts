@@ -34,9 +34,10 @@ export function secretsOf(spec: CommandSpec, args: ParsedArguments): SecretAsk |
   if (texts.length === 0 && files.length === 0 && !placeholders) return undefined
   const fromStdin = [...texts, ...files].some((text) => /^[^:=]+=-(?::|$)/.test(text))
   return {
-    texts: texts.map((text) => new Secret(text)),
+    bindings: texts.map((text) => new Secret(text)),
     files,
     placeholders,
+    isLocal: true,
     ...(fromStdin ? { stdin: new Secret(readFileSync(0, 'utf8')) } : {}),
   }
 }

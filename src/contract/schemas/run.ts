@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { PROFILE_NAMES, WORKSPACE_MODES } from '../config.ts'
-import { ExecResultSchema, networkMode, networkRules } from './sandboxes.ts'
+import { ExecResultSchema, networkMode, networkRules, secretBindings } from './sandboxes.ts'
 import { command, environment, hostPath, noNul, timeoutMs } from './text.ts'
 
 /** A run as it arrives at a door that speaks JSON. Absent members mean: as the configuration says. */
@@ -26,6 +26,9 @@ export const RunRequestSchema = z
       .describe('none, listed, public or learn; false is none, true is public'),
     allow: networkRules.exactOptional().describe('Network rules; without `network` they are all that is allowed'),
     block: networkRules.exactOptional().describe('Network rules that win over `allow`'),
+    secrets: secretBindings.exactOptional().describe('Secrets that the gateway puts into requests; needs an API key'),
+    secret_files: secretBindings.exactOptional().describe('Secrets that are files inside; needs an API key'),
+    placeholder_secrets: z.boolean().exactOptional().describe('Tokens instead of one placeholder for all'),
     cwd: hostPath.exactOptional().describe('Host directory whose project is shown; none without it; needs an API key'),
     workspace: z.enum(WORKSPACE_MODES).exactOptional().describe('How the project of `cwd` is shown'),
     config_path: hostPath.exactOptional().describe('Host path of a config file; needs an API key'),

@@ -97,7 +97,7 @@ export const SandboxInfoSchema = z
   .meta({ id: 'SandboxInfo' }) satisfies z.ZodType<SandboxInfo>
 
 /** `KEY`, `KEY:HOST`, `KEY:HOST:HEADER`, `KEY=VALUE:HOST`, or a table. */
-const secretBindings = z.array(z.union([z.string().min(1).max(100_000), SecretRequestSchema])).max(100)
+export const secretBindings = z.array(z.union([z.string().min(1).max(100_000), SecretRequestSchema])).max(100)
 
 export const CreateRequestSchema = z
   .object({

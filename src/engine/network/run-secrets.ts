@@ -1,12 +1,12 @@
 import type { ResolvedConfig } from '../../contract/config.ts'
 import { isAppError } from '../../contract/errors.ts'
 import type { SecretAsk } from '../../contract/run.ts'
-import { SECRETS_FOLDER, SECRETS_VARIABLE, SEEN_ON_COMMAND_LINE, type Vault } from '../../contract/secrets.ts'
+import { SECRETS_FOLDER, SECRETS_VARIABLE, SEEN_ON_COMMAND_LINE, type SecretRequest, type Vault } from '../../contract/secrets.ts'
 import type { SecretFile } from '../../drivers/driver.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { ParsedSecret } from '../../secrets/binding.ts'
 import type { BoundSecrets } from '../../secrets/bound.ts'
-import type { WantedSecret } from '../../secrets/resolve.ts'
+import type { ResolveContext, ResolvedSecrets, WantedSecret } from '../../secrets/resolve.ts'
 
 /** What the secrets of a sandbox need from outside. */
 export interface SecretDeps {
@@ -29,25 +29,53 @@ export interface Wanted {
 /** Undefined: none. Errors: `invalid_argument`, `config_invalid`. */
 export async function wantedSecrets(ask: SecretAsk | undefined, config: ResolvedConfig): Promise<Wanted | undefined> {
   const table = config.secrets?.table ?? {}
-  const files = [...(config.secrets?.files ?? []), ...(ask?.files ?? [])]
-  if (Object.keys(table).length === 0 && files.length === 0 && (ask?.texts ?? []).length === 0) return undefined
-  const [{ parseSecret }, { parseSecretsTable }] = await Promise.all([
+  const named = [...(config.secrets?.files ?? []), ...(ask?.files ?? [])]
+  if (Object.keys(table).length === 0 && named.length === 0 && (ask?.bindings ?? []).length === 0) return undefined
+  const [{ parseSecret, parseSecretRequest }, { parseSecretsTable }] = await Promise.all([
     import('../../secrets/binding.ts'),
     import('../../secrets/config.ts'),
   ])
+  const local = ask?.isLocal ?? true
   const placeholders = ask?.placeholders === true
-  const how = placeholders ? 'token' : 'header'
-  const configured = parseSecretsTable(table, 'the configuration').secrets
-  const given = (ask?.texts ?? []).map((text) => parseSecret(text.reveal()))
-  const inFiles = files.map((text) => parseSecret(text, { hostOptional: !placeholders }))
-  const asFile = (one: ParsedSecret): WantedSecret => (placeholders ? { ...one, how: 'token', file: true } : { ...one, how: 'file' })
-  const named = new Set([...given, ...inFiles].map(({ name }) => name))
-  return {
-    secrets: [...[...configured, ...given].map((one): WantedSecret => ({ ...one, how })), ...inFiles.map(asFile)],
-    optional: new Set(configured.map(({ name }) => name).filter((name) => !named.has(name))),
-    hosts: [...configured, ...given, ...(placeholders ? inFiles : [])].flatMap(({ targets }) => targets.flatMap(({ hosts }) => hosts)),
-    exposed: given.some(({ exposed }) => exposed),
+  const parse = (one: string | Secret | SecretRequest, hostOptional: boolean): ParsedSecret => {
+    if (one instanceof Secret) return parseSecret(one.reveal(), { local, hostOptional })
+    return typeof one === 'string' ? parseSecret(one, { local, hostOptional }) : parseSecretRequest(one, { local, hostOptional })
   }
+  const configured = parseSecretsTable(table, 'the configuration').secrets
+  const given = (ask?.bindings ?? []).map((one) => parse(one, false))
+  const files = named.map((one) => parse(one, !placeholders))
+  const how = placeholders ? 'token' : 'header'
+  const asFile = (one: ParsedSecret): WantedSecret => (placeholders ? { ...one, how: 'token', file: true } : { ...one, how: 'file' })
+  const asked = new Set([...given, ...files].map(({ name }) => name))
+  return {
+    secrets: [...[...configured, ...given].map((one): WantedSecret => ({ ...one, how })), ...files.map(asFile)],
+    optional: new Set(configured.map(({ name }) => name).filter((name) => !asked.has(name))),
+    hosts: [...configured, ...given, ...(placeholders ? files : [])].flatMap(({ targets }) => targets.flatMap(({ hosts }) => hosts)),
+    exposed: local && given.some(({ exposed }) => exposed),
+  }
+}
+
+/** Bindings with values found for them. */
+export interface FoundSecrets extends ResolvedSecrets {
+  readonly notices: readonly string[]
+}
+
+/** Finds the values of what is wanted; who has none of the optional ones is told. Errors: `not_found`, `invalid_argument`, those of the vault. */
+export async function findSecrets(wanted: Wanted, context: ResolveContext): Promise<FoundSecrets> {
+  const { resolveSecrets } = await import('../../secrets/resolve.ts')
+  const missing: string[] = []
+  const present: WantedSecret[] = []
+  for (const one of wanted.secrets) {
+    try {
+      if (wanted.optional.has(one.name)) await resolveSecrets([one], context)
+      present.push(one)
+    } catch (error) {
+      if (!isAppError(error, 'not_found')) throw error
+      missing.push(one.name)
+    }
+  }
+  const notice = `the configuration names secrets that you do not have: ${missing.join(', ')}; set them with \`agentkernel secret set NAME\`.`
+  return { ...(await resolveSecrets(present, context)), notices: missing.length === 0 ? [] : [notice] }
 }
 
 /** The secrets of one run, with their values, for as long as it lasts. */
@@ -65,50 +93,17 @@ export async function bindRunSecrets(
   wanted: Wanted,
   { id, cwd, stdin }: { readonly id: string; readonly cwd: string | undefined; readonly stdin?: Secret | undefined },
 ): Promise<RunSecrets> {
-  const [{ resolveSecrets }, { bindSecrets, secretFiles }, opened] = await Promise.all([
-    import('../../secrets/resolve.ts'),
-    import('../../secrets/bound.ts'),
-    deps.openVault(),
-  ])
+  const [{ bindSecrets, secretFiles }, opened] = await Promise.all([import('../../secrets/bound.ts'), deps.openVault()])
   const { vault } = opened
-  const context = {
-    vault,
-    env: deps.env,
-    cwd,
-    sandboxId: id,
-    ...(stdin === undefined ? {} : { readStdin: () => Promise.resolve(new TextEncoder().encode(stdin.reveal())) }),
-  }
-  const missing: string[] = []
-  const present = await Promise.all(
-    wanted.secrets.map(async (one) => {
-      if (!wanted.optional.has(one.name)) return one
-      try {
-        await resolveSecrets([one], context)
-        return one
-      } catch (error) {
-        if (!isAppError(error, 'not_found')) throw error
-        missing.push(one.name)
-        return undefined
-      }
-    }),
-  )
-  const { bindings, values } = await resolveSecrets(
-    present.filter((one) => one !== undefined),
-    context,
-  )
+  const readStdin = stdin === undefined ? {} : { readStdin: () => Promise.resolve(new TextEncoder().encode(stdin.reveal())) }
+  const { bindings, values, notices } = await findSecrets(wanted, { vault, env: deps.env, cwd, sandboxId: id, ...readStdin })
   const bound = await bindSecrets(bindings, vault, values)
   const files = filesOf(secretFiles(bound.secrets))
   return {
     bound,
     env: { ...bound.variables, ...(files.length === 0 ? {} : { [SECRETS_VARIABLE]: SECRETS_FOLDER }) },
     files,
-    notices: [
-      ...opened.notices,
-      ...(wanted.exposed ? [SEEN_ON_COMMAND_LINE] : []),
-      ...(missing.length === 0
-        ? []
-        : [`the configuration names secrets that you do not have: ${missing.join(', ')}; set them with \`agentkernel secret set NAME\`.`]),
-    ],
+    notices: [...opened.notices, ...(wanted.exposed ? [SEEN_ON_COMMAND_LINE] : []), ...notices],
   }
 }
 

@@ -15,7 +15,8 @@ import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import type { WorkspaceChoice } from '../workspace/describe.ts'
 import { noticesAbout } from '../notices.ts'
 import type { SavedSpec } from './saved.ts'
-import { asksForSecrets, resolveForSandbox, secretFolder, wantedBySandbox } from './sandbox-secrets.ts'
+import { findSecrets, wantedSecrets } from '../network/run-secrets.ts'
+import { secretFolder, secretsOfRequest } from './sandbox-secrets.ts'
 import { parseVariables } from './variables.ts'
 
 export interface DescribeDeps {
@@ -59,17 +60,20 @@ export async function describeRequest(
   if (request.profile === 'permissive' && !caller.authenticated) {
     throw new AppError('api_key_required', 'the profile `permissive` needs an API key')
   }
-  if (asksForSecrets(request) && !caller.authenticated) throw new AppError('api_key_required', 'secrets need an API key')
+  const asked = secretsOfRequest(request)
+  if (asked !== undefined && !caller.authenticated) throw new AppError('api_key_required', 'secrets need an API key')
   const id = deps.newId()
   const asRun = runRequestOf(request, caller)
   const config = await deps.loadConfig(asRun)
-  const wanted = await wantedBySandbox(request, config)
+  const wanted = await wantedSecrets(asked, config)
   const secretHosts = wanted === undefined || wanted.hosts.length === 0 ? {} : { secretHosts: wanted.hosts }
   const resolved = await resolvePermissions({ ...asRun, ...secretHosts }, config, deps.machine)
   if (driver.facts.egress === 'none' && resolved.permissions.network !== 'none') {
     throw new AppError('not_available_yet', `backend "${driver.name}" cannot give a sandbox a network`)
   }
-  const secrets = wanted === undefined ? undefined : await resolveForSandbox(await deps.vault(), wanted, id)
+  // The daemon has no environment of its own: whoever asks sends along what is only in theirs.
+  const secrets =
+    wanted === undefined ? undefined : await findSecrets(wanted, { vault: await deps.vault(), env: {}, cwd: undefined, sandboxId: id })
   const tooWeak = checkIsolation({ name: driver.name, isolation: driver.facts.isolation }, config.minIsolation)
   if (tooWeak !== undefined) throw tooWeak
   const mode = resolved.permissions.workspace === 'none' || request.dir === undefined ? 'none' : 'copy'

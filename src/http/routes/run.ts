@@ -1,5 +1,6 @@
 import type * as z from 'zod'
-import type { RunRequest } from '../../contract/run.ts'
+import type { RunRequest, SecretAsk } from '../../contract/run.ts'
+import { Secret } from '../../lib/secret.ts'
 import type { RunRequestSchema } from '../../contract/schemas/run.ts'
 import { MAX_JSON_OUTPUT_BYTES } from '../../contract/sandboxes.ts'
 import { collectOutput } from '../collect-output.ts'
@@ -80,12 +81,19 @@ export function runRequestOf(input: RunInput): RunRequest {
     callerEnv: {},
     ...present({ profile, backend, image, workdir, network, allow, block, workspace }),
     ...present({
+      secrets: secretsOf(input),
       configPath: input.config_path,
       timeoutMs: input.timeout_ms === 0 ? undefined : input.timeout_ms,
       memoryBytes: input.memory_mb === undefined ? undefined : input.memory_mb * MIB,
       cpus: input.vcpus,
     }),
   }
+}
+
+/** Undefined: none. They name nothing of this machine but its vault. */
+function secretsOf({ secrets = [], secret_files: files = [], placeholder_secrets: placeholders = false }: RunInput): SecretAsk | undefined {
+  if (secrets.length === 0 && files.length === 0) return undefined
+  return { bindings: secrets.map((one) => (typeof one === 'string' ? new Secret(one) : one)), files, placeholders, isLocal: false }
 }
 
 function splitVariable(entry: string): [string, string] {
