@@ -11,7 +11,8 @@ function checkout(fresh: string): string {
   const root = mkdtempSync(join(tmpdir(), 'agentkernel-bench-test-'))
   made.push(root)
   mkdirSync(join(root, 'build'))
-  for (const name of ['agentkernel', 'agentkernel-guest']) writeFileSync(join(root, 'build', name), '', { mode: 0o755 })
+  for (const name of ['agentkernel', 'agentkernel-guest', 'agentkernel-guest-net'])
+    writeFileSync(join(root, 'build', name), '', { mode: 0o755 })
   writeFileSync(join(root, 'build/fresh.sh'), fresh)
   return root
 }

@@ -58,7 +58,9 @@ export async function withWorld<T>(work: (world: World) => Promise<T>): Promise<
 
 /** The launcher would build by itself; a bench must not measure that, nor an old program. */
 export function checkBuild(root = ROOT): void {
-  const missing = ['build/agentkernel', 'build/agentkernel-guest', 'build/fresh.sh'].filter((path) => !existsSync(join(root, path)))
+  const missing = ['build/agentkernel', 'build/agentkernel-guest', 'build/agentkernel-guest-net', 'build/fresh.sh'].filter(
+    (path) => !existsSync(join(root, path)),
+  )
   if (missing.length > 0) throw new BenchError(`nothing to measure: ${missing.join(', ')} missing. Run \`./agentkernel --version\` first.`)
   if (!isFresh(root)) throw new BenchError('the build is older than its sources. Run `./agentkernel --version` first.')
 }

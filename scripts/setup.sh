@@ -93,7 +93,7 @@ write_fresh() {
   {
     echo '# Written by scripts/setup.sh. Sourced with $root set; sets $fresh when the build is newer than every source.'
     echo '[ -x "$root/build/agentkernel" ] && fresh=yes'
-    [ "$(uname -s)" != Linux ] || echo '[ -x "$root/build/agentkernel-guest" ] || fresh='
+    [ "$(uname -s)" != Linux ] || echo '[ -x "$root/build/agentkernel-guest" ] && [ -x "$root/build/agentkernel-guest-net" ] || fresh='
     echo 'for file in \'
     # shellcheck disable=SC2086
     sources $BINARY_SOURCES $GUEST_SOURCES | sed 's/.*/  & \\/'

@@ -8,7 +8,7 @@ import { ignore } from '../../src/lib/ignore.ts'
 export interface SandboxPlace {
   readonly dataDir: string
   readonly runtimeDir: string
-  /** A copy of the helper, so that its processes can be told from everybody else's. */
+  /** A copy of the helper, so that its processes can be told from everybody else's. The other one, for a network, lies beside it. */
   readonly helperPath: string
   readonly leftovers: () => Promise<readonly string[]>
   readonly remove: () => void
@@ -22,7 +22,8 @@ export function makeSandboxPlace(): SandboxPlace {
   const base = mkdtempSync(join(tmpdir(), 'stays-'))
   const [dataDir, runtimeDir, helperPath] = [join(base, 'data'), join(base, 'run'), join(base, 'agentkernel-guest')]
   for (const folder of [dataDir, runtimeDir]) mkdirSync(folder, { mode: 0o700 })
-  if (existsSync(BUILT)) copyFileSync(BUILT, helperPath)
+  const programs = ['', '-net'].map((which) => ({ built: BUILT + which, copy: helperPath + which }))
+  for (const { built, copy } of programs) if (existsSync(built)) copyFileSync(built, copy)
   const mounts = new Set(lines('/proc/self/mountinfo'))
   const roots = findCgroupRoots(read('/proc/self/cgroup'), read('/proc/self/mountinfo'))
   const prefix = `keep.${new Bun.CryptoHasher('sha256').update(dataDir).digest('hex').slice(0, 8)}.`
@@ -33,7 +34,7 @@ export function makeSandboxPlace(): SandboxPlace {
       folder === undefined ? [] : names(folder).flatMap((name) => (name.startsWith(prefix) ? [`group ${folder}/${name}`] : [])),
     ),
     ...lines('/proc/self/mountinfo').flatMap((line) => (mounts.has(line) ? [] : [`mount ${line}`])),
-    ...processesOf(helperPath).map((pid) => `process ${pid}`),
+    ...programs.flatMap(({ copy }) => processesOf(copy)).map((pid) => `process ${pid}`),
   ]
   return {
     dataDir,

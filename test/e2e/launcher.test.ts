@@ -51,7 +51,6 @@ afterAll(() => rmSync(parent, { recursive: true, force: true }))
 
 function makeCheckout(folder: string): void {
   for (const sources of ['src/main', 'sdk/typescript/src']) mkdirSync(join(folder, sources), { recursive: true })
-  mkdirSync(join(folder, 'guest/cmd/agentkernel-guest'), { recursive: true })
   copyFileSync(join(ROOT, 'agentkernel'), join(folder, 'agentkernel'))
   cpSync(join(ROOT, 'scripts'), join(folder, 'scripts'), { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{ "name": "miniature", "private": true }')
@@ -61,8 +60,11 @@ function makeCheckout(folder: string): void {
   mkdirSync(join(folder, 'node_modules'))
   writeFileSync(join(folder, 'node_modules/.agentkernel-production'), '')
   writeFileSync(join(folder, 'src/main/main.ts'), PROGRAM)
+  for (const name of ['agentkernel-guest', 'agentkernel-guest-net']) {
+    mkdirSync(join(folder, 'guest/cmd', name), { recursive: true })
+    writeFileSync(join(folder, 'guest/cmd', name, 'main.go'), 'package main\n\nfunc main() {}\n')
+  }
   writeFileSync(join(folder, 'guest/go.mod'), 'module miniature\n\ngo 1.24\n')
-  writeFileSync(join(folder, 'guest/cmd/agentkernel-guest/main.go'), 'package main\n\nfunc main() {}\n')
 }
 
 interface Options {
@@ -187,6 +189,17 @@ describe('a checkout whose sources changed', () => {
     expect(ran.stderr).not.toContain('building agentkernel')
     utimesSync(join(checkout, 'guest/cmd/agentkernel-guest/main.go'), 0, 0)
   }, 60_000)
+
+  test.each(['agentkernel-guest', 'agentkernel-guest-net'])(
+    'builds %s again when somebody removed it',
+    (name) => {
+      rmSync(join(checkout, 'build', name))
+      expect(run(['x']).stderr).toContain('building the sandbox helper')
+      expect(existsSync(join(checkout, 'build', name))).toBe(true)
+      expect(run(['x']).stderr).toBe('')
+    },
+    60_000,
+  )
 
   test('runs what is built, with a notice, for a user who may not write there', () => {
     run(['x'])

@@ -5,6 +5,8 @@ import type { KeptOrders } from '../fixtures/kept-sandbox.ts'
 
 /** The programs under attack, as users have them. */
 const BUILD = join(import.meta.dir, '../../build')
+/** The one that prepares a sandbox and is process 1 in it, and the one that is process 1 where there is a network. */
+const HELPERS = ['agentkernel-guest', 'agentkernel-guest-net'] as const
 
 /** An identity that no system gives to a user and no file here belongs to. */
 const STRANGER = 54_321
@@ -23,7 +25,7 @@ const ownUid = process.getuid?.() ?? 0
 
 /** Programs without which nothing here can be tested; the reason to skip, or undefined. */
 function missing(): string | undefined {
-  if (!existsSync(join(BUILD, 'agentkernel')) || !existsSync(join(BUILD, 'agentkernel-guest'))) return 'agentkernel has not been built'
+  if (!['agentkernel', ...HELPERS].every((name) => existsSync(join(BUILD, name)))) return 'agentkernel has not been built'
   if (!existsSync('/usr/bin/python3')) return 'the attacks are written in Python, which this machine does not have'
   if (ownUid === 0 && Bun.which('setpriv') === null) return 'setpriv is missing'
   return undefined
@@ -50,6 +52,8 @@ export interface Place {
   readonly project: string
   readonly binary: string
   readonly helper: string
+  /** It, and the one for sandboxes with a network. */
+  readonly helpers: readonly string[]
   readonly remove: () => void
 }
 
@@ -67,11 +71,14 @@ export function makePlace(caller: Caller): Place {
   } catch {
     copyFileSync(join(BUILD, 'agentkernel'), binary)
   }
-  // A copy of its own, so that its processes can be told from everybody else's.
-  copyFileSync(join(BUILD, 'agentkernel-guest'), join(bin, 'agentkernel-guest'))
-  chmodSync(join(bin, 'agentkernel-guest'), 0o755)
+  // Copies of its own, so that their processes can be told from everybody else's.
+  const helpers = HELPERS.map((name) => {
+    copyFileSync(join(BUILD, name), join(bin, name))
+    chmodSync(join(bin, name), 0o755)
+    return join(bin, name)
+  })
   const remove = (): void => rmSync(dir, { recursive: true, force: true })
-  return { caller, dir, home, project, binary, helper: join(bin, 'agentkernel-guest'), remove }
+  return { caller, dir, home, project, binary, helper: join(bin, HELPERS[0]), helpers, remove }
 }
 
 export interface RunOptions {

@@ -14,14 +14,15 @@ const read = (path: string): string => {
 const mountsAtStart = new Set(read('/proc/self/mountinfo').split('\n'))
 const groups = findCgroupRoots(read('/proc/self/cgroup'), read('/proc/self/mountinfo'))
 
-/** Processes on the host that belong to sandboxes of this world: its helper, and what runs as nobody else would. */
+/** Processes on the host that belong to sandboxes of this world: its helpers, and what runs as nobody else would. */
 export function sandboxProcesses(world: World): string[] {
-  const helper = inode(world.helper)
-  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && Number(pid) !== world.victim.pid && belongs(world, pid, helper))
+  const helpers = world.helpers.map(inode)
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && Number(pid) !== world.victim.pid && belongs(world, pid, helpers))
 }
 
-function belongs(world: World, pid: string, helper: string | undefined): boolean {
-  if (helper !== undefined && inode(`/proc/${pid}/exe`) === helper) return true
+function belongs(world: World, pid: string, helpers: readonly (string | undefined)[]): boolean {
+  const program = inode(`/proc/${pid}/exe`)
+  if (program !== undefined && helpers.includes(program)) return true
   if (world.caller.uid === 0 || world.caller.uid === process.getuid?.()) return false
   const status = read(`/proc/${pid}/status`)
   return new RegExp(`^Uid:\\t${world.caller.uid}\\t`, 'm').test(status) && !/^State:\tZ/m.test(status)

@@ -1,10 +1,11 @@
 // Package agent is process 1 of a sandbox that stays. It serves the guest protocol (docs/guest-protocol.md) on a socket that it
 // was given: it starts commands, passes their streams, collects orphans, reports on processes and ends everything.
 //
-//	agentkernel-guest agent N [M [E T]]
+//	agentkernel-guest agent N [M [network…]]
 //
-// Descriptor N has the orders, M (5) is the socket, E and T are those of the sandbox's network (package egress). Descriptor 3 is never written to: when it ends, the host side is gone, and so
-// are we then. Descriptor 4 gets lines of package status: that we serve, or why we cannot. Orders are JSON:
+// Descriptor N has the orders, M (5) is the socket, and the rest is for the sandbox's network (package uplink). Descriptor 3 is never
+// written to: when it ends, the host side is gone, and so are we then. Descriptor 4 gets lines of package status: that we serve, or
+// why we cannot. Orders are JSON:
 //
 //	{"limits": [{"resource": 7, "value": 1024}],   resource limits of each command, where no control group holds them
 //	 "seccomp": "base64",                          filter of each command, where process 1 does not have it already
@@ -26,9 +27,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"agentkernel/guest/internal/egress"
 	"agentkernel/guest/internal/plan"
 	"agentkernel/guest/internal/status"
+	"agentkernel/guest/internal/uplink"
 	"agentkernel/guest/internal/wire"
 )
 
@@ -49,7 +50,7 @@ type agent struct {
 	orders *orders
 	reaper *reaper
 	// network is nil where there is none.
-	network *egress.Network
+	network uplink.Network
 	// first says that we are process 1 of a namespace, so that the kernel ends what we leave behind.
 	first bool
 	null  *os.File
@@ -66,11 +67,11 @@ type agent struct {
 }
 
 // Main serves until the host is gone or asks for the end. It returns only when it cannot begin or was asked to end.
-func Main(args []string) int {
+func Main(args []string, open uplink.Open) int {
 	if err := harden(); err != nil {
 		return status.Fail("launch", "protect process 1", err)
 	}
-	ordersFD, socketFD, wires, err := descriptors(args)
+	ordersFD, socketFD, err := descriptors(args)
 	if err != nil {
 		return status.Fail("launch", "orders", err)
 	}
@@ -91,10 +92,12 @@ func Main(args []string) int {
 	if err != nil {
 		return status.Fail("launch", "agent", err)
 	}
-	if a.network, err = egress.Open(wires, orders.version); err != nil {
+	if a.network, err = open(args[min(2, len(args)):], orders.version); err != nil {
 		return status.Fail("launch", "network", err)
 	}
-	a.network.Serve()
+	if a.network != nil {
+		a.network.Serve()
+	}
 	socket := pollable(socketFD, "host")
 	control := pollable(controlFD, "control")
 	go a.watchHost(control)
@@ -108,22 +111,15 @@ func Main(args []string) int {
 	return 0
 }
 
-func descriptors(args []string) (ordersFD, socketFD int, wires *egress.Wires, err error) {
-	socketFD = plan.SocketFD
+func descriptors(args []string) (ordersFD, socketFD int, err error) {
 	if len(args) == 0 {
-		return 0, 0, nil, syscall.EINVAL
+		return 0, 0, syscall.EINVAL
 	}
-	if ordersFD, err = strconv.Atoi(args[0]); err != nil {
-		return 0, 0, nil, err
+	if ordersFD, err = strconv.Atoi(args[0]); err != nil || len(args) == 1 {
+		return ordersFD, plan.SocketFD, err
 	}
-	if len(args) < 2 {
-		return ordersFD, socketFD, nil, nil
-	}
-	if socketFD, err = strconv.Atoi(args[1]); err != nil {
-		return 0, 0, nil, err
-	}
-	wires, err = egress.ReadWires(args[2:])
-	return ordersFD, socketFD, wires, err
+	socketFD, err = strconv.Atoi(args[1])
+	return ordersFD, socketFD, err
 }
 
 func newAgent(orders *orders) (*agent, error) {

@@ -103,7 +103,11 @@ func (a *agent) fork(c *child, program string, o *order, files []*os.File, attr 
 	for i, file := range files {
 		descriptors[i] = file.Fd()
 	}
-	attributes := &syscall.ProcAttr{Dir: o.Cwd, Env: a.network.Environment(o.Env), Files: descriptors, Sys: attr}
+	env := o.Env
+	if a.network != nil {
+		env = a.network.Environment(env)
+	}
+	attributes := &syscall.ProcAttr{Dir: o.Cwd, Env: env, Files: descriptors, Sys: attr}
 	run := func() (int, error) { return syscall.ForkExec(program, o.Argv, attributes) }
 	var report *stageReport
 	if a.orders.staged() {

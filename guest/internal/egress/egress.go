@@ -14,63 +14,69 @@ import (
 
 	"agentkernel/guest/internal/loopproxy"
 	"agentkernel/guest/internal/netstack"
+	"agentkernel/guest/internal/uplink"
 	"agentkernel/guest/internal/wire"
 )
 
 // gatewayLimit is how long the gateway may take to greet: it may be started after us.
 const gatewayLimit = 2 * time.Minute
 
-// Wires are the descriptors that the launch helper passes down.
-type Wires struct {
-	Egress int
-	// TUN is negative where there is no device.
-	TUN int
+// wires are the descriptors that the launch helper passes down.
+type wires struct {
+	egress int
+	// tun is negative where there is no device.
+	tun int
 }
 
-// ReadWires takes them from the last two arguments of process 1, and keeps them from everything that it starts. Nil: there are none.
-func ReadWires(arguments []string) (*Wires, error) {
+// readWires takes them from the last two arguments of process 1, and keeps them from everything that it starts. Nil: there are none.
+func readWires(arguments []string) (*wires, error) {
 	if len(arguments) == 0 {
 		return nil, nil
 	}
 	if len(arguments) != 2 {
 		return nil, syscall.EINVAL
 	}
-	var w Wires
+	var w wires
 	var err error
-	if w.Egress, err = strconv.Atoi(arguments[0]); err != nil {
+	if w.egress, err = strconv.Atoi(arguments[0]); err != nil {
 		return nil, err
 	}
-	if w.TUN, err = strconv.Atoi(arguments[1]); err != nil {
+	if w.tun, err = strconv.Atoi(arguments[1]); err != nil {
 		return nil, err
 	}
-	unix.CloseOnExec(w.Egress)
-	if w.TUN >= 0 {
-		unix.CloseOnExec(w.TUN)
+	unix.CloseOnExec(w.egress)
+	if w.tun >= 0 {
+		unix.CloseOnExec(w.tun)
 	}
 	return &w, nil
 }
 
-// Network is the network of the sandbox.
-type Network struct {
-	wires *Wires
+// network is the network of the sandbox, an uplink.Network.
+type network struct {
+	wires *wires
 	conn  *wire.Conn
 	// variables are what commands need to find the proxy.
 	variables []string
 }
 
-// Open makes ready what commands need before they start. Nothing is served before Serve. w may be nil; so is then what it returns.
-func Open(w *Wires, version string) (*Network, error) {
-	if w == nil {
-		return nil, nil
+// Open is an uplink.Open. The arguments are the descriptor of the egress connection and that of the TUN device, or -1.
+func Open(arguments []string, version string) (uplink.Network, error) {
+	w, err := readWires(arguments)
+	if w == nil || err != nil {
+		return nil, err
 	}
-	if err := unix.SetNonblock(w.Egress, true); err != nil {
+	return open(w, version)
+}
+
+func open(w *wires, version string) (*network, error) {
+	if err := unix.SetNonblock(w.egress, true); err != nil {
 		return nil, os.NewSyscallError("egress connection", err)
 	}
-	conn := wire.NewConn(os.NewFile(uintptr(w.Egress), "egress"), wire.Hello{Role: "agent", Version: version, Features: []string{"egress"}}, nil)
+	conn := wire.NewConn(os.NewFile(uintptr(w.egress), "egress"), wire.Hello{Role: "agent", Version: version, Features: []string{"egress"}}, nil)
 	conn.AllowStreams(wire.MaxFlows)
 	conn.AwaitHello(gatewayLimit)
-	n := &Network{wires: w, conn: conn}
-	if w.TUN >= 0 {
+	n := &network{wires: w, conn: conn}
+	if w.tun >= 0 {
 		return n, nil
 	}
 	httpPort, socksPort, err := loopproxy.Listen(conn, loopproxy.Options{})
@@ -81,21 +87,17 @@ func Open(w *Wires, version string) (*Network, error) {
 	return n, nil
 }
 
-// Serve begins to serve. When the connection ends, so does the network, and everything else goes on. It may be called on nil.
-func (n *Network) Serve() {
-	if n == nil {
-		return
-	}
+// Serve implements uplink.Network.
+func (n *network) Serve() {
 	go func() { _ = n.conn.Run() }()
-	if n.wires.TUN >= 0 {
-		go func() { _ = netstack.Serve(n.wires.TUN, n.conn, netstack.Options{}) }()
+	if n.wires.tun >= 0 {
+		go func() { _ = netstack.Serve(n.wires.tun, n.conn, netstack.Options{}) }()
 	}
 }
 
-// Environment is a command's environment with the variables that it needs to find the network. Ours win: a proxy of the host
-// cannot be reached from inside. It may be called on nil.
-func (n *Network) Environment(env []string) []string {
-	if n == nil || len(n.variables) == 0 {
+// Environment implements uplink.Network. Our variables win: a proxy of the host cannot be reached from inside.
+func (n *network) Environment(env []string) []string {
+	if len(n.variables) == 0 {
 		return env
 	}
 	kept := slices.DeleteFunc(slices.Clone(env), func(variable string) bool {

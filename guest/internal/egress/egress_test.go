@@ -39,11 +39,11 @@ func gateway(t *testing.T, fd int, serve func(*wire.Stream)) *wire.Conn {
 }
 
 func TestWiresAreReadFromTheArguments(t *testing.T) {
-	if w, err := ReadWires(nil); w != nil || err != nil {
+	if w, err := readWires(nil); w != nil || err != nil {
 		t.Errorf("none: %v, %v", w, err)
 	}
 	for _, arguments := range [][]string{{"5"}, {"5", "x"}, {"x", "6"}, {"5", "6", "7"}, {"", ""}} {
-		if w, err := ReadWires(arguments); err == nil {
+		if w, err := readWires(arguments); err == nil {
 			t.Errorf("%q: %v", arguments, w)
 		}
 	}
@@ -52,8 +52,8 @@ func TestWiresAreReadFromTheArguments(t *testing.T) {
 func TestNothingThatWeStartGetsTheWires(t *testing.T) {
 	a, b := pair(t)
 	c, d := pair(t)
-	w, err := ReadWires([]string{strconv.Itoa(a), strconv.Itoa(c)})
-	if err != nil || w.Egress != a || w.TUN != c {
+	w, err := readWires([]string{strconv.Itoa(a), strconv.Itoa(c)})
+	if err != nil || w.egress != a || w.tun != c {
 		t.Fatalf("%+v, %v", w, err)
 	}
 	for _, fd := range []int{b, d} {
@@ -87,7 +87,7 @@ func TestNothingThatWeStartGetsTheWires(t *testing.T) {
 }
 
 func TestWithoutADeviceCommandsAreToldOfTheProxy(t *testing.T) {
-	n := &Network{variables: proxyVariables(3128, 1080)}
+	n := &network{variables: proxyVariables(3128, 1080)}
 	env := []string{"PATH=/bin", "HTTP_PROXY=http://host:1", "https_proxy=x", "HTTP_PROXY_OTHER=kept", "no_proxy", "all_proxy="}
 	before := slices.Clone(env)
 	got := n.Environment(env)
@@ -106,17 +106,13 @@ func TestWithoutADeviceCommandsAreToldOfTheProxy(t *testing.T) {
 	}
 }
 
-func TestWithoutANetworkNothingChanges(t *testing.T) {
-	n, err := Open(nil, "")
-	if n != nil || err != nil {
-		t.Fatal(n, err)
+func TestWithoutArgumentsThereIsNoNetwork(t *testing.T) {
+	if n, err := Open(nil, ""); n != nil || err != nil {
+		t.Errorf("%v, %v", n, err)
 	}
-	env := []string{"HTTP_PROXY=mine"}
-	if got := n.Environment(env); !slices.Equal(got, env) {
-		t.Errorf("%q", got)
+	if n, err := Open([]string{"5"}, ""); n != nil || err == nil {
+		t.Errorf("half of one: %v, %v", n, err)
 	}
-	n.Serve()
-	n.Finish(time.Hour)
 }
 
 func TestTheEndWaitsForWhatTheGatewayHasNotTakenYet(t *testing.T) {
@@ -136,7 +132,7 @@ func TestTheEndWaitsForWhatTheGatewayHasNotTakenYet(t *testing.T) {
 		took <- total
 		s.End(struct{}{})
 	})
-	n, err := Open(&Wires{Egress: ours, TUN: -1}, "1")
+	n, err := open(&wires{egress: ours, tun: -1}, "1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,9 @@ const (
 	quietLooks  = 3
 )
 
-// Finish waits until what programs sent before they ended is with the gateway, at most that long. Without it, the last words of a
-// command would be lost with us: the kernel promises to deliver what was written to a socket, also when the program has ended.
-// It belongs after the end of everything else in the namespace. Where nothing was ever sent it returns at once. It may be called on nil.
-func (n *Network) Finish(limit time.Duration) {
-	if n == nil || (!n.conn.Opened() && !n.pending()) {
+// Finish implements uplink.Network.
+func (n *network) Finish(limit time.Duration) {
+	if !n.conn.Opened() && !n.pending() {
 		return
 	}
 	deadline := time.Now().Add(limit)
@@ -31,17 +29,17 @@ func (n *Network) Finish(limit time.Duration) {
 }
 
 // pending tells whether something is between a program and the gateway.
-func (n *Network) pending() bool {
+func (n *network) pending() bool {
 	if n.conn.Sending() {
 		return true
 	}
 	// What goes through the proxy is in our own hands.
-	return n.wires.TUN >= 0 && (n.unread() || leaving())
+	return n.wires.tun >= 0 && (n.unread() || leaving())
 }
 
 // unread tells whether packets wait in the device.
-func (n *Network) unread() bool {
-	look := []unix.PollFd{{Fd: int32(n.wires.TUN), Events: unix.POLLIN}}
+func (n *network) unread() bool {
+	look := []unix.PollFd{{Fd: int32(n.wires.tun), Events: unix.POLLIN}}
 	count, err := unix.Poll(look, 0)
 	return err == nil && count > 0 && look[0].Revents&unix.POLLIN != 0
 }

@@ -8,7 +8,7 @@
 //
 // The end of descriptor 3 means that the host side is gone; so are we then.
 //
-// Two more arguments are the descriptors of the sandbox's network (package egress), which we then serve.
+// More arguments are those of the sandbox's network (package uplink), which we then serve.
 package pidone
 
 import (
@@ -20,9 +20,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"agentkernel/guest/internal/egress"
 	"agentkernel/guest/internal/jsontext"
 	"agentkernel/guest/internal/status"
+	"agentkernel/guest/internal/uplink"
 )
 
 const controlFD = 3
@@ -40,7 +40,7 @@ type Spec struct {
 }
 
 // Main runs the command and returns the exit status of process 1, which nobody reads: the status line says more.
-func Main() int {
+func Main(arguments []string, open uplink.Open) int {
 	// The workload must not read our memory, descriptors or environment.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return status.Fail("launch", "protect process 1", err)
@@ -48,7 +48,7 @@ func Main() int {
 	for _, fd := range []int{controlFD, status.FD} {
 		unix.CloseOnExec(fd)
 	}
-	spec, network, err := readOrders()
+	spec, network, err := readOrders(arguments, open)
 	if err != nil {
 		return status.Fail("launch", "orders", err)
 	}
@@ -63,13 +63,17 @@ func Main() int {
 		return status.Fail("launch", "limits", err)
 	}
 	unix.Umask(0o022)
-	spec.Env = network.Environment(spec.Env)
+	if network != nil {
+		spec.Env = network.Environment(spec.Env)
+	}
 	child, err := start(program, spec)
 	if err != nil {
 		return status.Fail("exec", program, err)
 	}
-	// What the command sends meanwhile waits in the kernel.
-	network.Serve()
+	if network != nil {
+		// What the command sends meanwhile waits in the kernel.
+		network.Serve()
+	}
 	if spec.Terminal {
 		status.Send(status.Line{Started: true})
 	}
@@ -104,24 +108,20 @@ func endOthers() {
 }
 
 // readOrders takes what the arguments name: what to start, and the network it has, if any.
-func readOrders() (*Spec, *egress.Network, error) {
-	if len(os.Args) < 3 {
+func readOrders(arguments []string, open uplink.Open) (*Spec, uplink.Network, error) {
+	if len(arguments) == 0 {
 		return nil, nil, syscall.EINVAL
 	}
-	wires, err := egress.ReadWires(os.Args[3:])
+	spec, err := readSpec(arguments[0])
 	if err != nil {
 		return nil, nil, err
 	}
-	spec, err := readSpec()
-	if err != nil {
-		return nil, nil, err
-	}
-	network, err := egress.Open(wires, "")
+	network, err := open(arguments[1:], "")
 	return spec, network, err
 }
 
-func readSpec() (*Spec, error) {
-	fd, err := strconv.Atoi(os.Args[2])
+func readSpec(descriptor string) (*Spec, error) {
+	fd, err := strconv.Atoi(descriptor)
 	if err != nil {
 		return nil, err
 	}

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"agentkernel/guest/internal/uplink"
 )
 
 // Process 1 has descriptors of fixed numbers, so a copy of this program is process 1, and the test is the host.
 func TestMain(m *testing.M) {
 	if os.Getenv("PIDONE_TEST") != "" {
-		os.Exit(Main())
+		os.Exit(Main(os.Args[2:], uplink.None))
 	}
 	os.Exit(m.Run())
 }

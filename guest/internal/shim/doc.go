@@ -7,7 +7,7 @@
 //	  "runtime_dir": "/run/user/1000/agentkernel/ab12cd34",  exists, mode 0700, ours; its sockets and facts
 //	  "log_dir": "<data>/sandboxes/<id>/log",                exists; output that is too long for memory
 //	  "sandbox": "<id>",                                     without it, the name of the folder above log_dir
-//	  "helper": "/path/of/this/program",
+//	  "helper": "/path/of/this/program",                     what it starts; with mode none and a network, agentkernel-guest-net
 //	  "mode": "launch-as-root" | "launch-as-user" | "none",  none: the agent as it is, without any isolation, for tests
 //	  "prologue": {…}, "plan": {…},                          passed on to the launch helper, see package plan
 //	  "agent_spec": {…},                                     the agent's own orders, with mode none

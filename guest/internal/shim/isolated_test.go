@@ -36,10 +36,11 @@ func isolated(t *testing.T, mode string, changes ...setup) *shim {
 		for _, change := range changes {
 			change(s)
 		}
-		// Where this program lies only its owner may look.
-		o.Helper = copyProgram(t, o.Helper, filepath.Dir(o.RuntimeDir)+"/helper")
+		// Where these programs lie only their owner may look.
+		inside := copyProgram(t, o.Helper, filepath.Dir(o.RuntimeDir)+"/inside")
+		o.Helper = copyProgram(t, builtProgram, filepath.Dir(o.RuntimeDir)+"/helper")
 		s.program = o.Helper
-		o.Prologue, o.Plan = stageOrders(t, o.Helper, bwrap, mode == launchAsRoot, o.Network)
+		o.Prologue, o.Plan = stageOrders(t, inside, bwrap, mode == launchAsRoot, o.Network)
 	})
 	if mode == launchAsUser && root {
 		s.asUser(somebody)
@@ -77,13 +78,13 @@ func copyProgram(t *testing.T, from, to string) string {
 }
 
 // stageOrders are prologue and plan of a small sandbox with the host's programs.
-func stageOrders(t *testing.T, helper, bwrap string, asRoot, network bool) (prologue, work json.RawMessage) {
+func stageOrders(t *testing.T, inside, bwrap string, asRoot, network bool) (prologue, work json.RawMessage) {
 	t.Helper()
 	p := plan.Prologue{Stage: "/mnt", Mounts: []plan.Mount{
 		{Kind: "bind", Source: "/proc", Target: "proc"},
 		{Kind: "devices", Source: "/dev", Target: "dev", Names: []string{"null", "zero"}},
 		{Kind: "dir", Target: "own", Mode: 0o755},
-		{Kind: "bind", Source: helper, Target: "own/init", ReadOnly: true},
+		{Kind: "bind", Source: inside, Target: "own/init", ReadOnly: true},
 		{Kind: "show", Source: "/", Target: "", Names: []string{"usr", "bin", "lib", "lib64"}},
 	}}
 	w := plan.Plan{

@@ -27,8 +27,9 @@ const tooLong = 30 * time.Second
 
 func init() { runtime.LockOSThread() }
 
-// builtProgram is the helper as it is shipped: the agent cannot protect itself in a program that has threads of C, as this one may.
-var builtProgram string
+// builtProgram and builtNetProgram are the helpers as they are shipped: the agent cannot protect itself in a program that has threads
+// of C, as this one may.
+var builtProgram, builtNetProgram string
 
 // A shim is a process with fixed descriptors, so copies of this program are shims, and whatever else a test needs as a process.
 func TestMain(m *testing.M) {
@@ -45,8 +46,8 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	builtProgram = filepath.Join(folder, "agentkernel-guest")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", builtProgram, "agentkernel/guest/cmd/agentkernel-guest")
+	builtProgram, builtNetProgram = filepath.Join(folder, "agentkernel-guest"), filepath.Join(folder, "agentkernel-guest-net")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", folder, "agentkernel/guest/cmd/...")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
 		panic(string(text))
@@ -255,7 +256,8 @@ func (s *shim) ended() ended {
 	return how
 }
 
-func withNetwork(s *shim) { s.orders.Network = true }
+// withNetwork also makes the agent a program that can serve one.
+func withNetwork(s *shim) { s.orders.Network, s.orders.Helper = true, builtNetProgram }
 
 // dial connects without a word.
 func (s *shim) dial() *os.File {

@@ -67,14 +67,10 @@ async function run(script: string, parts: Partial<WorkspaceView> = {}, change = 
   const begun = { identity, owner: ownerOf(project), tools: [] }
   const stage = stageFolder([base, helperPath])!
   const seccomp = await seccompProgram('moderate', process.arch === 'arm64' ? 'arm64' : 'x64')
-  const launcher = new Launcher(
-    { path: helperPath, asRoot: true },
-    launchPrologue({ stage, helperPath, terminal: false, ...begun }),
-    far.io,
-  )
+  const launcher = new Launcher({ path: helperPath, asRoot: true }, launchPrologue({ stage, terminal: false, ...begun }), far.io)
   const folder = createRunFolder(join(base, 'runs'), spec.id)
   try {
-    const plan = change(launchPlan({ spec, io: far.io, folder, cgroup: undefined, begun, home: base, bwrapPath, seccomp }))
+    const plan = change(launchPlan({ spec, io: far.io, folder, cgroup: undefined, begun, home: base, helperPath, bwrapPath, seccomp }))
     const { lines, stopReason } = await launcher.run(plan, spec, new AbortController().signal)
     far.release()
     const [stdout, stderr] = await Promise.all([far.stdout.all, far.stderr.all])

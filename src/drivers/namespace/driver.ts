@@ -77,7 +77,7 @@ export class NamespaceDriver implements Driver {
     const owner = ownerOf(cwd)
     const tools = homeToolFolders(home)
     try {
-      const prologue = launchPrologue({ stage, helperPath, terminal: io.terminal !== undefined, identity, owner, tools })
+      const prologue = launchPrologue({ stage, terminal: io.terminal !== undefined, identity, owner, tools })
       return { launcher: new Launcher({ path: helperPath, asRoot }, prologue, io), identity, owner, tools }
     } catch (error) {
       throw cannotStart(helperPath, error)
@@ -94,8 +94,8 @@ export class NamespaceDriver implements Driver {
       const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch, spec.network !== undefined)
       folder = this.#createFolder(spec.id)
       group = this.#createGroup(folder, spec)
-      const { home } = this.#options
-      const plan = launchPlan({ spec, io, folder, cgroup: group, begun, home, bwrapPath, seccomp })
+      const { home, helperPath } = this.#options
+      const plan = launchPlan({ spec, io, folder, cgroup: group, begun, home, helperPath, bwrapPath, seccomp })
       sent = true
       const run = await begun.launcher.run(plan, spec, signal)
       return this.#outcome(run, spec, folder, group)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { makeSpec, makeView, type SpecParts } from '../../../test/conformance/make-spec.ts'
 import type { RunIo } from '../../contract/run.ts'
+import { INIT_PATH } from './bwrap-args.ts'
 import { identityFor } from './identity.ts'
 import { launchPlan } from './launch-plan.ts'
 import type { PlanInput } from './launch-plan.ts'
@@ -35,6 +36,7 @@ function plan(parts: Partial<SpecParts> = {}, over: Partial<PlanInput> = {}) {
     cgroup: undefined,
     begun: AS_USER,
     home,
+    helperPath: '/opt/helper',
     bwrapPath: '/usr/bin/bwrap',
     seccomp: 'AAAA',
     ...over,
@@ -46,7 +48,7 @@ const ALL = Object.entries(PROJECTS).flatMap(([name, workspace]) => [
   [`${name} of a project`, plan({ workspace })] as const,
   [`${name} of a project, read-only`, plan({ workspace, permissions: { readOnlyRoot: true } })] as const,
 ])
-const BUILD = { stage: '/mnt', helperPath: '/opt/helper', terminal: false, ...AS_ROOT }
+const BUILD = { stage: '/mnt', terminal: false, ...AS_ROOT }
 const PROLOGUE = launchPrologue(BUILD)
 
 describe.each([...ALL.map(([name, { mounts }]) => [name, mounts] as const), ['the prologue', PROLOGUE.mounts] as const])(
@@ -189,6 +191,15 @@ describe('a network in a plan', () => {
     const without = plan()
     expect(without.network).toEqual({ egress: false, tun: false })
     expect(without.mounts.some((step) => step.kind === 'cover' || step.target === 'etc/resolv.conf')).toBe(false)
+  })
+
+  test('brings a process 1 that can serve it, at the same place and instead of the other', () => {
+    const first = (steps: readonly StageStep[]) => steps.filter((step) => step.target === INIT_PATH.slice(1))
+    const step = { kind: 'bind', target: INIT_PATH.slice(1), readOnly: true } as const
+    expect(first(plan().mounts)).toEqual([{ ...step, source: '/opt/helper' }])
+    expect(first(plan({ network }).mounts)).toEqual([{ ...step, source: '/opt/helper-net' }])
+    expect(first(PROLOGUE.mounts)).toEqual([])
+    expect(plan({ network }).init).toBe(plan().init)
   })
 
   test('brings its files after everything that they may cover', () => {

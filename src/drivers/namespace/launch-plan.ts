@@ -1,6 +1,6 @@
 import type { Permissions } from '../../contract/permissions.ts'
 import type { RunIo } from '../../contract/run.ts'
-import type { RunSpec } from '../driver.ts'
+import type { NetworkView, RunSpec } from '../driver.ts'
 import { bwrapArgs, INIT_PATH } from './bwrap-args.ts'
 import type { RunCgroup } from './cgroup.ts'
 import { dotfileSteps, SANDBOX_HOME } from './host-root.ts'
@@ -20,6 +20,7 @@ export interface PlanInput {
   readonly cgroup: RunCgroup | undefined
   readonly begun: PrologueFacts
   readonly home: string
+  readonly helperPath: string
   readonly bwrapPath: string
   /** Base64. */
   readonly seccomp: string
@@ -33,7 +34,8 @@ export function launchPlan(input: PlanInput): LaunchPlan & { readonly spec: Init
   const workspace = workspaceSteps(spec.workspace, spec.permissions.readOnlyRoot)
   const terminal = input.io.terminal !== undefined
   const env = { HOME: homeIn(spec.permissions), PATH: path, ...spec.network?.env, ...spec.env }
-  const own: StageStep[] = [{ kind: 'bind', source: '@run', target: RUN_MOUNT }, ...tmpSteps(spec.permissions)]
+  const init = initStep(input.helperPath, spec.network)
+  const own: StageStep[] = [init, { kind: 'bind', source: '@run', target: RUN_MOUNT }, ...tmpSteps(spec.permissions)]
   return {
     ...wallPlan({ ...input, permissions: spec.permissions, terminal }),
     mounts: [...own, ...homeSteps(input), ...workspace, ...networkSteps(spec.network), ...secretFileSteps(spec.secretFiles)].map((step) =>
@@ -82,6 +84,17 @@ export function wallPlan({
     init: INIT_PATH,
   }
 }
+
+/**
+ * The step that shows process 1. Where there is a network that is another program, `agentkernel-guest-net`, which can serve one: the small
+ * one is started for everything else. So this is a step of the plan, not of the prologue: it would take a second mount to put that right.
+ */
+export const initStep = (helperPath: string, network: NetworkView | undefined): StageStep => ({
+  kind: 'bind',
+  source: network === undefined ? helperPath : `${helperPath}-net`,
+  target: INIT_PATH.slice(1),
+  readOnly: true,
+})
 
 /** Limits of each process, where no group holds the whole sandbox. */
 export const limitsOf = (cgroup: RunCgroup | undefined, permissions: Permissions): InitSpec['limits'] =>

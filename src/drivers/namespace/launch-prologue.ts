@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { EMPTY_PATH, INIT_PATH } from './bwrap-args.ts'
+import { EMPTY_PATH } from './bwrap-args.ts'
 import { DEVICES } from './host-allowlist.ts'
 import { homeToolSteps, hostRootSteps, OWN_FOLDER } from './host-root.ts'
 import { type Identity, idMapFor, type Owner } from './identity.ts'
@@ -16,7 +16,7 @@ export interface PrologueFacts {
 
 /** What every sandbox has, whatever runs in it: the helper builds it while the rest is still being decided. */
 export function launchPrologue(
-  input: { readonly stage: string; readonly helperPath: string; readonly terminal: boolean; readonly hostName?: string } & PrologueFacts,
+  input: { readonly stage: string; readonly terminal: boolean; readonly hostName?: string } & PrologueFacts,
 ): LaunchPrologue {
   const { dropTo } = input.identity
   const dir = (target: string): StageStep => ({ kind: 'dir', target, mode: 0o755 })
@@ -29,7 +29,6 @@ export function launchPrologue(
     // Relative: while the root is being built, an absolute link would lead to the host.
     { kind: 'symlink', target: 'var/tmp', data: '../tmp' },
     { kind: 'symlink', target: 'var/run', data: '../run' },
-    { kind: 'bind', source: input.helperPath, target: INIT_PATH.slice(1), readOnly: true },
     ...hostRootSteps(input.hostName),
     ...homeToolSteps(input.tools),
   ]

@@ -8,7 +8,7 @@ import { tunFinding } from './network.ts'
 export interface NamespaceDriverOptions {
   /** Where run folders are made, below `runs/`; must be on a file system that can hold an overlay's upper layer. */
   readonly dataDir: string
-  /** The launch helper, `agentkernel-guest`. */
+  /** The launch helper, `agentkernel-guest`. The one that is process 1 where there is a network lies beside it: see `initStep`. */
   readonly helperPath: string
   /** The user's home: its tool folders are shown. */
   readonly home: string

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { makeView } from '../../../../test/conformance/make-spec.ts'
 import { makeSandboxSpec, type SandboxParts } from '../../../../test/conformance/sandbox-kit.ts'
 import { sandboxFolder } from '../../shared/sandbox-folder.ts'
+import { INIT_PATH } from '../bwrap-args.ts'
 import { sandboxPlan } from './plan.ts'
 
 const folder = sandboxFolder('/data', 'an-id')
@@ -14,6 +15,7 @@ function plan(parts: SandboxParts = {}, dropTo?: { uid: number; gid: number }) {
     dropTo,
     cgroup: undefined,
     home: '/nonexistent',
+    helperPath: '/opt/helper',
     bwrapPath: '/usr/bin/bwrap',
     seccomp: 'AAAA',
     version: '1.2.3',
@@ -24,19 +26,20 @@ describe('the plan of a sandbox that stays', () => {
   test('shows its own folders and nothing of the project’s live files', () => {
     const { mounts } = plan({ workspace: makeView('/projects/one', 'copy', { hidden: ['.env'] }) })
     const sources = mounts.flatMap((step) => step.source ?? [])
-    expect(sources).toEqual([folder.home, folder.upper])
+    expect(sources).toEqual(['/opt/helper', folder.home, folder.upper])
     expect(mounts.some((step) => step.kind === 'overlay')).toBe(false)
     expect(mounts).toContainEqual({ kind: 'symlink', target: 'projects/one', data: '/workspace', optional: true })
   })
 
   test('never shows its log, its notes, or the folder they are in', () => {
     for (const { mounts } of [plan(), plan({ workspace: makeView('/p', 'copy') }), plan({ permissions: { readOnlyRoot: true } })]) {
-      for (const { source } of mounts) expect([undefined, folder.home, folder.upper]).toContain(source)
+      for (const { source } of mounts) expect([undefined, '/opt/helper', folder.home, folder.upper]).toContain(source)
     }
   })
 
   test('has nothing on disk to write to where the root is read-only, but for a project', () => {
-    const writable = (parts: SandboxParts) => plan(parts).mounts.flatMap((step) => (step.kind === 'bind' ? (step.source ?? []) : []))
+    const writable = (parts: SandboxParts) =>
+      plan(parts).mounts.flatMap((step) => (step.kind === 'bind' && step.readOnly !== true ? (step.source ?? []) : []))
     expect(writable({ permissions: { readOnlyRoot: true } })).toEqual([])
     expect(writable({ permissions: { readOnlyRoot: true }, workspace: makeView('/p', 'copy') })).toEqual([folder.upper])
   })
@@ -58,6 +61,9 @@ describe('the plan of a sandbox that stays', () => {
     const networked = plan({ network: { files: [{ path: '/etc/ca.pem', hostPath: '/data/ca.pem' }], env: {} } })
     expect(networked.network).toEqual({ egress: true, tun: true })
     expect(networked.mounts.at(-1)).toEqual({ kind: 'cover', source: '/data/ca.pem', target: 'etc/ca.pem' })
+    const first = { kind: 'bind', target: INIT_PATH.slice(1), readOnly: true } as const
+    expect(plan().mounts).toContainEqual({ ...first, source: '/opt/helper' })
+    expect(networked.mounts).toContainEqual({ ...first, source: '/opt/helper-net' })
   })
 
   test('becomes the identity it keeps', () => {

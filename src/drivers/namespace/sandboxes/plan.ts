@@ -3,7 +3,7 @@ import type { Owner } from '../../shared/keep-helper.ts'
 import type { SandboxFolder } from '../../shared/sandbox-folder.ts'
 import type { RunCgroup } from '../cgroup.ts'
 import { dotfileSteps, SANDBOX_HOME } from '../host-root.ts'
-import { limitsOf, tmpSteps, wallPlan } from '../launch-plan.ts'
+import { initStep, limitsOf, tmpSteps, wallPlan } from '../launch-plan.ts'
 import { networkPart, networkSteps, secretFileSteps } from '../network.ts'
 import type { LaunchPlan, StageStep } from '../plan.ts'
 import { hostPathLink, WORKSPACE } from '../workspace-steps.ts'
@@ -16,6 +16,7 @@ export interface SandboxPlanInput {
   readonly cgroup: RunCgroup | undefined
   /** The user's, for settings that are shown. */
   readonly home: string
+  readonly helperPath: string
   readonly bwrapPath: string
   /** Base64. */
   readonly seccomp: string
@@ -32,6 +33,7 @@ export function sandboxPlan(input: SandboxPlanInput): LaunchPlan {
   return {
     ...wallPlan({ ...input, permissions, terminal: false, hostName: spec.name }),
     mounts: [
+      initStep(input.helperPath, spec.network),
       ...tmpSteps(permissions),
       ...homeSteps(input),
       ...workspaceSteps(input),

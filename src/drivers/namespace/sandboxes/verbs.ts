@@ -66,7 +66,6 @@ async function begin(
   const group = planned === undefined ? undefined : groups.create(planned, permissions)
   const prologue = launchPrologue({
     stage,
-    helperPath,
     terminal: false,
     hostName: spec.name,
     identity: { dropTo },
@@ -78,7 +77,7 @@ async function begin(
     orders: {
       mode: asRoot ? 'launch-as-root' : 'launch-as-user',
       prologue,
-      plan: sandboxPlan({ spec, folder, dropTo, cgroup: group, home, bwrapPath, seccomp, version }),
+      plan: sandboxPlan({ spec, folder, dropTo, cgroup: group, home, helperPath, bwrapPath, seccomp, version }),
       network: spec.network !== undefined,
     },
     ...(group === undefined ? {} : { groups: planned }),
