@@ -70,7 +70,7 @@ export type HttpOperationName = {
 /** The functions behind the table. `main` makes them; doors call them. */
 export interface Operations extends LlmOperations {
   readonly run: (request: RunRequest, io: RunIo, signal: AbortSignal) => Promise<RunResult>
-  readonly doctor: (input: { readonly cwd: string | undefined }, signal: AbortSignal) => Promise<DoctorReport>
+  readonly doctor: (input: { readonly cwd: string | undefined; readonly trust?: boolean }, signal: AbortSignal) => Promise<DoctorReport>
   /** Programs of the project that `cwd` is in are never started. */
   readonly agents: (input: { readonly cwd: string | undefined }, signal: AbortSignal) => Promise<readonly AgentStatus[]>
   readonly auditPath: () => string

@@ -12,6 +12,8 @@ export interface DoctorDeps {
   readonly verifyAudit: () => Promise<AuditVerification>
   /** Where things are kept, by what they are. */
   readonly folders: readonly { readonly title: string; readonly path: string }[]
+  /** Which tools inside a sandbox trust its own authority; absent: not asked for. */
+  readonly trust?: () => Promise<DoctorFinding[]>
   readonly signal: AbortSignal
 }
 
@@ -27,7 +29,8 @@ export async function doctor(deps: DoctorDeps): Promise<DoctorReport> {
     if (report.usable && strong && config.resolved !== undefined) selected ??= driver.name
     sections.push(backendSection(driver, report, strong, selected === driver.name))
   }
-  return { selected, sections: [...sections, hardware(), config.section, await files(deps)] }
+  const trust = deps.trust === undefined || selected === undefined ? [] : [{ title: 'Trust in sandboxes', findings: await deps.trust() }]
+  return { selected, sections: [...sections, hardware(), config.section, ...trust, await files(deps)] }
 }
 
 function backendSection(driver: Driver, report: ProbeReport, strong: boolean, selected: boolean): DoctorSection {

@@ -20,13 +20,14 @@ export function createOperations(paths: Paths, env: Environment): Operations {
   const engine = () => import('./engine.ts')
   const network = async () => (await import('./network-operations.ts')).networkOperations(paths)
   const secrets = secretOperations(paths, env, async () => (await engine()).auditSink(auditPath, env))
+  const run: Operations['run'] = async (request, io, signal) => {
+    const driver = await chooseDriver(request.backend, paths)
+    const begun = beginRun(driver, { id: newRunId(), cwd: request.cwd }, io, signal)
+    const { createRunDeps, run: start } = await engine()
+    return start(createRunDeps(paths, env, auditPath), begun, request, io, signal)
+  }
   return {
-    run: async (request, io, signal) => {
-      const driver = await chooseDriver(request.backend, paths)
-      const begun = beginRun(driver, { id: newRunId(), cwd: request.cwd }, io, signal)
-      const { createRunDeps, run } = await engine()
-      return run(createRunDeps(paths, env, auditPath), begun, request, io, signal)
-    },
+    run,
     doctor: async (input, signal) => {
       const [{ doctor }, { verifyAudit }] = await Promise.all([import('../engine/doctor.ts'), import('../store/audit/verify.ts')])
       const folders = [
@@ -40,6 +41,7 @@ export function createOperations(paths: Paths, env: Environment): Operations {
         loadConfig: async () => (await engine()).loadRunConfig(input, paths),
         verifyAudit: () => verifyAudit(auditPath),
         folders,
+        ...(input.trust === true ? { trust: () => trustFindings(run, env, signal) } : {}),
         signal,
       })
     },
@@ -65,6 +67,14 @@ export function createOperations(paths: Paths, env: Environment): Operations {
     ...llmOperations(paths, secrets.secretSet),
     names: (kind) => (kind === 'secret' ? secretNames(paths, env) : names(kind)),
   }
+}
+
+async function trustFindings(run: Operations['run'], env: Environment, signal: AbortSignal) {
+  const [{ checkTrust }, { tryInsideWith }] = await Promise.all([
+    import('../engine/network/trust-check.ts'),
+    import('../engine/try-inside.ts'),
+  ])
+  return checkTrust(tryInsideWith(run, env['PATH'] ?? ''), signal)
 }
 
 /** Sixteen characters of `[0-9a-f]`. */

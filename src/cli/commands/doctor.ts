@@ -12,16 +12,23 @@ export const doctor: Command = {
     description: 'Tries each thing for real, and says how to mend what does not work. Exits with 1 when no backend is usable.',
     usage: ['doctor [flags]'],
     positionals: { kind: 'none' },
-    flags: [JSON_FLAG],
+    flags: [
+      {
+        name: 'trust',
+        summary: "Also try which tools inside a sandbox trust the sandbox's own certificate authority (takes some seconds)",
+      },
+      JSON_FLAG,
+    ],
     examples: [
       { command: 'agentkernel doctor', note: 'Check this machine and this project' },
+      { command: 'agentkernel doctor --trust', note: 'Check which tools trust the gateway when it opens TLS' },
       { command: 'agentkernel doctor --json', note: 'The same for a script' },
     ],
   },
   family: 'plain',
   async execute(args, context) {
     const operations = await context.operations()
-    const report = await operations.doctor({ cwd: context.cwd }, new AbortController().signal)
+    const report = await operations.doctor({ cwd: context.cwd, trust: args.has('trust') }, new AbortController().signal)
     if (args.has('json')) context.stdout.write(`${printableJson(report, 2)}\n`)
     else context.stdout.write(page(report, styleFor(context.stdout, context.env)))
     return report.selected === undefined ? 1 : 0

@@ -4,7 +4,7 @@ import type { DoctorFinding } from '../../contract/reports.ts'
  * Which tools inside a sandbox trust the sandbox's own certificate authority. Each asks for a host that is denied: the gateway answers
  * 403 over TLS with a leaf of that authority, so that who sees the 403 trusts it.
  */
-export const TRUST_CHECK_HOST = 'trust-check.agentkernel.internal'
+const TRUST_CHECK_HOST = 'trust-check.agentkernel.internal'
 const URL_DENIED = `https://${TRUST_CHECK_HOST}/`
 const SEEN = /\b403\b|forbidden/i
 
@@ -22,7 +22,7 @@ export const TRUST_TOOLS: readonly TrustTool[] = [
   { tool: 'curl', command: ['curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', URL_DENIED] },
   { tool: 'wget', command: ['wget', '-O', '/dev/null', '--tries=1', URL_DENIED] },
   { tool: 'git', command: ['git', 'ls-remote', `${URL_DENIED}x.git`] },
-  { tool: 'node', command: ['node', '-e', `require('https').get('${URL_DENIED}',r=>console.log(r.statusCode))`] },
+  { tool: 'node', command: ['node', '-e', `require('https').get('${URL_DENIED}',r=>console.log(r.statusCode,r.resume()&&''))`] },
   { tool: 'npm', command: ['npm', 'view', 'x', '--registry', URL_DENIED, '--fetch-retries=0'] },
   { tool: 'bun', command: ['bun', '-e', `console.log((await fetch('${URL_DENIED}')).status)`] },
   { tool: 'deno', command: ['deno', 'eval', `console.log((await fetch('${URL_DENIED}')).status)`] },
@@ -41,14 +41,14 @@ export const TRUST_TOOLS: readonly TrustTool[] = [
   { tool: 'php', command: ['php', '-r', `file_get_contents('${URL_DENIED}');`] },
 ]
 
-/** Runs a command in a sandbox of its own, with the check's rules; resolves with all it wrote, or undefined when the program is not there. */
+/** Runs a command in a sandbox of its own, with the check's rules; resolves with all it wrote, or undefined when it could not start. */
 export type TryInside = (command: readonly string[], signal: AbortSignal) => Promise<string | undefined>
 
 /** One finding for each tool that a sandbox has. A tool that is not there is not mentioned. */
 export async function checkTrust(tryInside: TryInside, signal: AbortSignal): Promise<DoctorFinding[]> {
   const findings: DoctorFinding[] = []
   for (const { tool, command } of TRUST_TOOLS) {
-    if ((await tryInside([tool, '--version'], signal)) === undefined) continue
+    if ((await tryInside(['sh', '-c', `command -v ${tool}`], signal)) === '') continue
     const output = await tryInside(command, signal)
     if (output !== undefined) findings.push(findingOf(tool, output))
   }
