@@ -37,6 +37,10 @@ export interface ExecMessage {
   readonly sudo?: boolean
   /** 0 or absent = none. */
   readonly timeout_ms?: number
+  /** Network rules of this command alone; see `ExecRequest`. */
+  readonly allow?: readonly string[]
+  readonly block?: readonly string[]
+  readonly network?: 'none'
 }
 /** First message to `/exec/detached/{id}/ws`. Offsets into the log default to 0. Closing the socket ends only the visit. */
 export interface AttachMessage {

@@ -73,6 +73,8 @@ export interface ExecOpen {
   readonly detach?: boolean
   readonly timeout_ms?: number
   readonly user?: 'root'
+  /** A network of its own: its flows bear the command's id. */
+  readonly network?: true
 }
 /** A client that comes to a command that exists. Offsets default to 0. */
 export interface AttachOpen {

@@ -29,10 +29,16 @@ function addressOf(text: string): string | undefined {
   return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : undefined
 }
 
-/** The text of a port, with everything said: `127.0.0.1:8080:80`, `[::1]:0:53/udp`. */
-export function formatPublishedPort({ hostAddress, hostPort, sandboxPort, protocol }: PublishedPort): string {
-  const address = hostAddress.includes(':') ? `[${hostAddress}]` : hostAddress
-  return `${address}:${hostPort}:${sandboxPort}${protocol === 'udp' ? '/udp' : ''}`
+/** The text of a port, as short as it can be said: `8080:80`, `80` where the host chooses, `0.0.0.0:8080:80`, `[::1]:0:53/udp`. */
+export function formatPublishedPort(port: PublishedPort): string {
+  const { hostAddress, hostPort, sandboxPort, protocol } = port
+  const host = hostAddress !== LOOPBACK ? `${placeOf(port)}:` : hostPort === 0 ? '' : `${hostPort}:`
+  return `${host}${sandboxPort}${protocol === 'udp' ? '/udp' : ''}`
+}
+
+/** Where the host listens: `127.0.0.1:8080`, `[::1]:8080`. */
+export function placeOf({ hostAddress, hostPort }: PublishedPort): string {
+  return `${hostAddress.includes(':') ? `[${hostAddress}]` : hostAddress}:${hostPort}`
 }
 
 /** True when only this machine reaches it. */

@@ -117,6 +117,12 @@ export interface ExecRequest {
   readonly sudo?: boolean
   /** 0 or absent = none. */
   readonly timeout_ms?: number
+  /** Rules for this command alone, in place of the sandbox's. Needs an API key over HTTP. */
+  readonly allow?: readonly string[]
+  /** Rules that block for this command alone, besides the sandbox's. */
+  readonly block?: readonly string[]
+  /** No network for this command. */
+  readonly network?: 'none'
 }
 /** The result of a command that was waited for. */
 export interface ExecResult {

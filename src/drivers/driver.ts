@@ -105,6 +105,8 @@ export interface SandboxSpec {
   readonly callerPath: string
   /** Undefined: no network exists inside. */
   readonly network?: SandboxNetwork
+  /** True: ports are published, so that servers inside must be able to listen, with or without a network. @default false */
+  readonly inbound?: boolean
   /** Given to each start, and never saved. */
   readonly secretFiles?: readonly SecretFile[]
 }
@@ -201,6 +203,8 @@ export interface DriverFacts {
   readonly isolation: Isolation
   /** What a sandbox with a network gets here; `none`: it cannot have one. Without a network, none exists inside. */
   readonly egress: SandboxEgress
+  /** True when a command can have a network of its own, whose flows bear its id. @default false */
+  readonly commandNetworks?: boolean
   /** Limits this driver can hold on every machine; `best-effort` depends on the machine and is told by `probe`. */
   readonly limits: 'enforced' | 'best-effort'
   /** True when the host's own programs are the root file system, so that no image is needed. */
@@ -253,6 +257,8 @@ export interface RunSpec {
   readonly timeoutMs: number | undefined
   /** Undefined: no network exists inside. */
   readonly network?: RunNetwork
+  /** Undefined: no port is published, and nobody outside reaches a server inside. */
+  readonly ports?: RunPorts
   readonly secretFiles?: readonly SecretFile[]
 }
 
@@ -261,6 +267,16 @@ export interface RunNetwork extends NetworkView {
   /**
    * Called once, before the command starts, with our end of the egress connection (`docs/guest-protocol.md`): a connected stream
    * socket, which belongs to the one who is called from then on. Its other end closes with the sandbox. Not called when the run fails before it has begun.
+   */
+  readonly attach: (fd: number) => void
+}
+
+/** The way in of one run: published ports. */
+export interface RunPorts {
+  /**
+   * Called once, before the command starts, with our end of a connection on which process 1 serves the operation `connect` of the guest
+   * protocol: a connected stream socket, which belongs to the one who is called from then on. Its other end closes with the sandbox.
+   * Not called when the run fails before it has begun.
    */
   readonly attach: (fd: number) => void
 }

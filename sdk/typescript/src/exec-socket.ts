@@ -28,6 +28,9 @@ export interface ExecMessage {
   sudo?: boolean
   /** 0 or absent = none. */
   timeout_ms?: number
+  allow?: readonly string[]
+  block?: readonly string[]
+  network?: 'none'
 }
 /** Comes to a command that exists, from these offsets of its log on. */
 export interface AttachMessage {

@@ -5,6 +5,7 @@ import type { CliContext } from '../context.ts'
 import { usageError } from '../parse-arguments.ts'
 import type { ParsedArguments } from '../parse-arguments.ts'
 import { printableJson } from '../printable.ts'
+import { ALLOW_FLAG, BLOCK_FLAG, rulesOf } from './network-flags.ts'
 import { checkedName } from './sandbox/named.ts'
 import { defined, programOf, terminalEnvironment, timeoutOf, variablesOf, variableTexts, withoutNul } from './values.ts'
 
@@ -38,12 +39,16 @@ const SPEC: CommandSpec = {
       value: { label: 'DURATION' },
       summary: 'Stop the command after this long: 90, 500ms, 45s, 30m, 2h, 1d (default: never)',
     },
+    { ...ALLOW_FLAG, summary: 'Let this command reach this and nothing else, whatever the sandbox may reach (repeatable)' },
+    { ...BLOCK_FLAG, summary: 'Never let this command reach this (repeatable)' },
+    { name: 'no-network', summary: 'No network for this command' },
     { name: 'json', summary: 'Print one object: exit_code, ended, duration_ms, stdout, stderr' },
   ],
   examples: [
     { command: 'agentkernel exec dev npm test', note: 'Run the tests' },
     { command: 'agentkernel exec dev -w src -e CI=1 -- make check', note: 'In a folder, with a variable' },
     { command: 'agentkernel exec dev tar -cf - . > work.tar', note: 'Take bytes out' },
+    { command: 'agentkernel exec dev --allow preset:node -- npm ci', note: 'Let one command reach a registry' },
     { command: 'agentkernel exec dev --detach -- npm start', note: 'Start a server and go on' },
   ],
   laterFlags: [{ name: 'receipt' }],
@@ -88,6 +93,9 @@ function parseExec(args: ParsedArguments, context: CliContext): { readonly name:
     ...defined('workdir', withoutNul(SPEC, '--workdir', args.value('workdir'))),
     ...(args.has('sudo') ? { sudo: true } : {}),
     ...defined('timeout_ms', timeout),
+    ...defined('allow', rulesOf(SPEC, args, 'allow')),
+    ...defined('block', rulesOf(SPEC, args, 'block')),
+    ...(args.has('no-network') ? { network: 'none' as const } : {}),
   }
   for (const notice of notices) context.stderr.write(`${notice}\n`)
   return { name, request }

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { AttachMessage, ControlMessage, ExecMessage } from '../exec-socket.ts'
+import { commandNetwork } from './sandboxes.ts'
 import { command, environment, noNul, timeoutMs } from './text.ts'
 
 const side = z.int().min(1).max(65_535)
@@ -15,6 +16,7 @@ export const ExecMessageSchema = z.object({
   stdin: z.boolean().exactOptional(),
   sudo: z.boolean().exactOptional(),
   timeout_ms: timeoutMs.exactOptional(),
+  ...commandNetwork,
 }) satisfies z.ZodType<ExecMessage>
 
 export const AttachMessageSchema = z.object({

@@ -138,6 +138,13 @@ export const PatchRequestSchema = z
 
 export const ResizeRequestSchema = z.object({ vcpus: vcpus.exactOptional(), memory_mb: memoryMb.exactOptional() })
 
+/** What one command says about its network. */
+export const commandNetwork = {
+  allow: networkRules.exactOptional().describe("Network rules of this command alone, in place of the sandbox's; needs an API key"),
+  block: networkRules.exactOptional().describe("Network rules that block for this command alone, besides the sandbox's"),
+  network: z.literal('none').exactOptional().describe('No network for this command'),
+}
+
 export const ExecRequestSchema = z
   .object({
     command,
@@ -145,6 +152,7 @@ export const ExecRequestSchema = z
     workdir: noNul.exactOptional().describe('Directory inside the sandbox'),
     sudo: z.boolean().exactOptional().describe('As root; needs `[api].allow_sudo_exec` over HTTP'),
     timeout_ms: timeoutMs.exactOptional(),
+    ...commandNetwork,
   })
   .meta({ id: 'ExecRequest' }) satisfies z.ZodType<ExecRequest>
 

@@ -9,7 +9,9 @@ import { ignore } from '../../lib/ignore.ts'
 import { checkCommand } from '../../policy/commands.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import type { EventBus } from './events.ts'
+import type { Driver } from '../../drivers/driver.ts'
 import { verbsOf } from './lifecycle.ts'
+import type { SandboxNetworks } from './networks.ts'
 import type { OomWatch } from './oom-watch.ts'
 import { requireRunning, type Running, type RunningDeps } from './running.ts'
 import { savedOf } from './saved.ts'
@@ -22,6 +24,8 @@ export interface CommandDeps extends RunningDeps {
   readonly oom: OomWatch
   /** Ids of commands that somebody waits for through this daemon. */
   readonly attended: Set<string>
+  /** Gateways of the sandboxes that run. */
+  readonly networks: Pick<SandboxNetworks, 'wayOut'>
   /** One line for the daemon's log. */
   readonly log: (text: string) => void
 }
@@ -42,14 +46,17 @@ export async function startCommand(
   const running = await requireRunning(deps, name)
   await refuseBlocked(deps, running, request)
   if (signal.aborted) throw new AppError('canceled', 'the request was withdrawn')
-  const verbs = verbsOf(await deps.driver(running.record.backend))
+  const driver = await deps.driver(running.record.backend)
+  const verbs = verbsOf(driver)
+  const id = deps.newExecId()
+  const ownNetwork = await openOwnNetwork(deps, driver, running, { id, request })
   const kills = (): number | undefined => verbs.usage(running.handle).oomKills
   const key = oomKey(running.record)
   deps.oom.begin(key, kills)
   const stream = running.guest.exec(
     {
       op: 'exec',
-      id: deps.newExecId(),
+      id,
       argv: request.command,
       env: environment(running, request, options.caller),
       cwd: directory(running, request.workdir),
@@ -58,11 +65,13 @@ export async function startCommand(
       ...(options.detach ? { detach: true } : {}),
       ...(request.timeout_ms === undefined || request.timeout_ms === 0 ? {} : { timeout_ms: request.timeout_ms }),
       ...(request.sudo === true ? { user: 'root' as const } : {}),
+      ...(ownNetwork === undefined ? {} : { network: true }),
     },
     // A detached command goes on without whoever asked for it.
     options.detach ? undefined : signal,
   )
   const result = ended(stream, () => deps.oom.wasForMemory(key, kills))
+  if (ownNetwork !== undefined) void result.then(ownNetwork.close, ownNetwork.close)
   follow(deps, running, result)
   // Whatever becomes of it, also when it never starts.
   void record(deps, running, request, result)
@@ -71,6 +80,33 @@ export async function startCommand(
   if (options.detach) void readToEnd(stream)
   if (options.detach) deps.events.emit('sandbox.exec.started', running.record, { command: request.command, exec_id: stream.id, pid })
   return sessionOf(stream, pid, result)
+}
+
+/**
+ * Rules of a command's own hold for the flows of a network of its own. Undefined: it has the sandbox's. Errors: `not_available_yet` where the driver
+ * has no such thing or the sandbox no network, `invalid_argument`, `policy_denied`.
+ */
+async function openOwnNetwork(
+  deps: CommandDeps,
+  driver: Driver,
+  { record }: Running,
+  { id, request }: { readonly id: string; readonly request: ExecStreamRequest },
+): Promise<{ readonly close: () => void } | undefined> {
+  const { allow, block, network } = request
+  if (allow === undefined && block === undefined && network === undefined) return undefined
+  if (driver.facts.commandNetworks !== true) {
+    throw new AppError('not_available_yet', `backend "${driver.name}" cannot give a command a network of its own`)
+  }
+  const { spec, network: saved } = savedOf(record)
+  const wayOut = await deps.networks.wayOut(record.id)
+  if (wayOut === undefined) {
+    if (network === 'none' || allow === undefined) return undefined
+    const fix = 'Make it with --network listed, and with --allow RULE for what all of its commands may reach.'
+    throw new AppError('policy_denied', `sandbox "${record.name}" was made without a network`, { fix })
+  }
+  const { commandRules } = await import('../../policy/network/command-rules.ts')
+  wayOut.setRules(await commandRules(request, spec.permissions.networkRules, saved?.widest ?? 'public'), id)
+  return { close: () => wayOut.removeRules(id) }
 }
 
 /** The end of a detached command comes after its output, which is in the log already. */

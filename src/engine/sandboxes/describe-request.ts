@@ -2,6 +2,7 @@ import type { ResolvedConfig } from '../../contract/config.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { PublishedPort } from '../../contract/network.ts'
 import { formatPublishedPort, parsePublishedPort } from '../../contract/published-port.ts'
+import type { Permissions } from '../../contract/permissions.ts'
 import type { RunRequest } from '../../contract/run.ts'
 import type { Caller } from '../../contract/sandbox-operations.ts'
 import type { CreateRequest } from '../../contract/sandboxes.ts'
@@ -135,7 +136,7 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, de
       workspace: workspace.view,
       permissions,
       callerPath: request.caller_path ?? '',
-      ...(permissions.network === 'none' ? {} : { network: { files: [], env: {} } }),
+      ...(hasNetwork(permissions, request) ? { network: { files: [], env: {} } } : {}),
     },
     commands: config.commands,
     cwd: workspace.cwdInside,
@@ -143,6 +144,7 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, de
       publish: [...config.publish, ...(request.ports ?? []).map(publishedPort)],
       secrets: bindings,
       opens: config.llm !== undefined || deps.mayMeter(),
+      widest: config.minNetwork,
       ...(config.llm === undefined ? {} : { llm: config.llm }),
       ...(config.extraCa === undefined ? {} : { extraCa: config.extraCa }),
     },
@@ -170,6 +172,11 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, de
     archivedAt: null,
     archivedReason: null,
   }
+}
+
+/** With `listed` and nothing on the list nothing can be reached, but single commands may have rules of their own. */
+function hasNetwork(permissions: Permissions, request: CreateRequest): boolean {
+  return permissions.network !== 'none' || request.network === 'listed'
 }
 
 /** Errors: `invalid_argument`. */

@@ -20,10 +20,38 @@ export interface NetworksDeps {
   readonly log: (text: string) => void
 }
 
+type Made = { readonly wayOut: WayOut; readonly release: () => void }
+
+/** A gateway that is made when it is first needed; a failure is tried again. */
+class Gateway {
+  readonly #make: () => Promise<Made>
+  #made: Promise<Made> | undefined
+
+  constructor(make: () => Promise<Made>) {
+    this.#make = make
+  }
+
+  async get(): Promise<Made> {
+    this.#made ??= this.#make()
+    try {
+      return await this.#made
+    } catch (error) {
+      this.#made = undefined
+      throw error
+    }
+  }
+
+  /** What there is to let go of. */
+  made(): Promise<Made> | undefined {
+    return this.#made
+  }
+}
+
 /** What this daemon keeps open for one sandbox that runs. */
 interface Open {
   readonly connection: GatewayConnection | undefined
-  readonly gateway: Promise<{ readonly wayOut: WayOut; readonly release: () => void }> | undefined
+  /** Made at its first use: most sandboxes reach for nothing. */
+  readonly gateway: Gateway | undefined
   readonly ports: OpenPorts | undefined
 }
 
@@ -65,7 +93,7 @@ export class SandboxNetworks {
 
   /** The gateway of a sandbox that runs, for rules of single commands and for changes while it runs. */
   async wayOut(id: string): Promise<WayOut | undefined> {
-    return (await this.#open.get(id)?.gateway)?.wayOut
+    return (await this.#open.get(id)?.gateway?.get())?.wayOut
   }
 
   /** Closes what belongs to a sandbox. Safe to repeat; never rejects. */
@@ -87,13 +115,12 @@ export class SandboxNetworks {
   }
 
   #connect(record: SandboxRecord, path: string): Pick<Open, 'connection' | 'gateway'> {
-    const gateway = this.#open.get(record.id)?.gateway ?? this.#deps.wayOut(record)
-    gateway.catch((error: unknown) => this.#deps.log(`sandbox ${record.name}: its network stays closed: ${String(error)}`))
+    const gateway = this.#open.get(record.id)?.gateway ?? new Gateway(() => this.#deps.wayOut(record))
     const serve = async (flow: Flow): Promise<void> => {
       try {
-        ;(await gateway).wayOut.serve(flow)
+        ;(await gateway.get()).wayOut.serve(flow)
       } catch (error) {
-        ignore(error, 'said in the log: without a gateway there is no network')
+        this.#deps.log(`sandbox ${record.name}: its network is closed: ${error instanceof Error ? error.message : String(error)}`)
         flow.refuse('refused', 'the gateway could not be started')
       }
     }
@@ -118,7 +145,7 @@ export class SandboxNetworks {
 
 async function release(open: Open): Promise<void> {
   try {
-    const made = await open.gateway
+    const made = await open.gateway?.made()
     made?.wayOut.close()
     made?.release()
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { CommandRules } from '../../contract/config.ts'
+import type { CommandRules, NetworkLevel } from '../../contract/config.ts'
 import type { SandboxHandle, SandboxSpec } from '../../drivers/driver.ts'
 import { AppError } from '../../contract/errors.ts'
 import type { LlmSettings } from '../../contract/llm.ts'
@@ -26,6 +26,8 @@ export interface SavedNetwork {
   /** True: models may be called, or something else may ask for it, so that it has an authority of its own. */
   readonly opens?: boolean
   readonly llm?: LlmSettings
+  /** The widest network that a command's own rules may give. @default 'public' */
+  readonly widest?: NetworkLevel
   readonly extraCa?: readonly string[]
 }
 

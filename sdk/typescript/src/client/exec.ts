@@ -107,12 +107,18 @@ export abstract class ExecClient extends SandboxesClient {
   }
 }
 
-function execBody(command: readonly string[], { env, workdir, sudo, timeout_ms }: ExecOptions): Omit<ExecMessage, 'type'> {
+function execBody(
+  command: readonly string[],
+  { env, workdir, sudo, timeout_ms, allow, block, network }: ExecOptions,
+): Omit<ExecMessage, 'type'> {
   return {
     command,
     ...(env && { env }),
     ...(workdir !== undefined && { workdir }),
     ...(sudo !== undefined && { sudo }),
     ...(timeout_ms !== undefined && { timeout_ms }),
+    ...(allow && { allow }),
+    ...(block && { block }),
+    ...(network !== undefined && { network }),
   }
 }

@@ -42,6 +42,12 @@ export interface ExecOptions extends RequestOptions {
   sudo?: boolean
   /** Limit of the command, in ms. The request has its own, `timeout`. */
   timeout_ms?: number
+  /** Network rules of this command alone, in place of the sandbox's. */
+  allow?: string[]
+  /** Network rules that block for this command alone, besides the sandbox's. */
+  block?: string[]
+  /** No network for this command. */
+  network?: 'none'
 }
 
 /** What a command wrote, and how it ended. Everything but `output` is missing from older servers. */
