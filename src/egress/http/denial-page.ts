@@ -24,6 +24,8 @@ export interface Denial {
   readonly hint?: string
   /** A budget is used up: said in the way that programs of language models expect. */
   readonly isBudget?: boolean
+  /** An answer that the program understands better than a page. */
+  readonly answer?: { readonly head: ResponseHead; readonly body: Body }
 }
 
 /** An answer of the gateway itself: as JSON for who asks for that, else as text. */

@@ -6,6 +6,7 @@ import { type Denial, denialPage } from './denial-page.ts'
 import { BlockedBody, denialOf } from './failure.ts'
 import { type Headers, valuesOf, without } from './head.ts'
 import type { Answer, Asker, Body, Incoming } from './message.ts'
+import type { RequestGuard } from './request-guard.ts'
 import { hostHeader, pathOf } from './request-target.ts'
 import { guardedRaw } from './web-socket-guard.ts'
 
@@ -25,6 +26,7 @@ export interface ExchangeDeps {
   readonly doors: HttpDoors
   readonly injector?: Injector
   readonly meter?: Meter
+  readonly guard?: RequestGuard
   /** Told of requests that go out and of their answers. Must not throw. */
   readonly onRequest?: (seen: SeenRequest) => void
   readonly onResponse?: (seen: SeenRequest) => void
@@ -93,11 +95,13 @@ export class Exchange {
       return await this.#deny(request, asker, { status: 429, reason: metered.reason, isBudget: true }, 'denied')
     }
     this.#tap = metered?.tap
-    this.#deps.onRequest?.(this.#seen(request.head))
     const head = injected?.head ?? request.head
     const body = await this.#bodyOut(request.body, injected?.body)
     const outgoing: Incoming = { ...request, head: { ...head, headers: this.#headersOut(head.headers) }, body }
-    this.#answer = await this.#way.send(outgoing, (cancel) => (asker.onGone = cancel))
+    const guarded = await this.#deps.guard?.check(target, outgoing)
+    if (guarded?.kind === 'denied') return await this.#deny(request, asker, { status: 403, ...guarded }, 'denied')
+    this.#deps.onRequest?.(this.#seen(request.head))
+    this.#answer = await this.#way.send(guarded?.request ?? outgoing, (cancel) => (asker.onGone = cancel))
     return await this.#pass(request, this.#answer, asker)
   }
 
@@ -182,15 +186,15 @@ export class Exchange {
 
   /** Answers for the server. A program that has got a part of an answer already gets no other. */
   async #deny(request: Incoming, asker: Asker, denial: Denial, verdict: 'denied' | 'failed', rule?: string): Promise<false> {
-    const { reason, hint } = denial
+    const { reason, hint, answer } = denial
     this.#event = {
       verdict,
       ...(rule === undefined ? {} : { rule }),
       reason,
       ...(hint === undefined ? {} : { hint }),
-      status: this.#event.status ?? denial.status,
+      status: this.#event.status ?? answer?.head.status ?? denial.status,
     }
-    const { head, body } = denialPage(denial, valuesOf(request.head.headers, 'accept').join(','))
+    const { head, body } = answer ?? denialPage(denial, valuesOf(request.head.headers, 'accept').join(','))
     const isHead = request.head.method === 'HEAD'
     await asker.answer(
       isHead ? { ...head, headers: [...head.headers, ['Content-Length', `${body.bytes}`]] } : head,
