@@ -31,6 +31,7 @@ func TestOnlyNamedDescriptorsGoDown(t *testing.T) {
 	}{
 		{[]string{WithSocket}, append(plain, plan.SocketFD)},
 		{[]string{WithEgress}, append(plain, uintptr((&plan.Plan{}).EgressFD()))},
+		{[]string{WithEgress, WithPorts}, append(plain, uintptr((&plan.Plan{}).EgressFD()), plan.PortsFD)},
 		{[]string{WithSocket, WithEgress}, append(plain, plan.SocketFD, uintptr((&plan.Plan{Mode: plan.Stays}).EgressFD()))},
 	} {
 		if got := inherited(append([]string{"agentkernel-guest", "launch-as-user"}, c.named...)); !slices.Equal(got, c.want) {

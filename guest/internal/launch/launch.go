@@ -65,6 +65,9 @@ func build(asRoot bool, join func(files []string) error) int {
 	if err != nil {
 		return status.Fail("launch", "egress connection", err)
 	}
+	if err := keepPorts(&work); err != nil {
+		return status.Fail("launch", "published ports", err)
+	}
 	if step, err := b.finish(&work); err != nil {
 		return status.Fail("launch", step, err)
 	}

@@ -22,13 +22,15 @@ const (
 	WithSocket = "socket"
 	// WithEgress is the egress connection: plan.EgressFD. Without a network in the plan it is not passed on.
 	WithEgress = "egress"
+	// WithPorts is what published ports of a sandbox that runs once are asked on: plan.PortsFD. It comes after the egress connection.
+	WithPorts = "ports"
 )
 
 // inherited are the descriptors that may go down to process 1.
 func inherited(arguments []string) []uintptr {
 	files := []uintptr{0, 1, 2, plan.ControlFD, status.FD}
 	for _, name := range arguments[min(2, len(arguments)):] {
-		if name == WithSocket || name == WithEgress {
+		if name == WithSocket || name == WithEgress || name == WithPorts {
 			files = append(files, uintptr(len(files)))
 		}
 	}

@@ -37,6 +37,8 @@ type Spec struct {
 	Limits []Limit `json:"limits"`
 	// Terminal means that descriptor 0 is the terminal that shall control the command.
 	Terminal bool `json:"terminal"`
+	// Ports means that the host publishes ports of this sandbox: plan.PortsFD is what it asks for them on.
+	Ports bool `json:"ports"`
 }
 
 // Main runs the command and returns the exit status of process 1, which nobody reads: the status line says more.
@@ -51,6 +53,10 @@ func Main(arguments []string, open uplink.Open) int {
 	spec, network, err := readOrders(arguments, open)
 	if err != nil {
 		return status.Fail("launch", "orders", err)
+	}
+	inbound, err := openInbound(spec.Ports)
+	if err != nil {
+		return status.Fail("launch", "published ports", err)
 	}
 	if err := unix.Chdir(spec.Cwd); err != nil {
 		return status.Fail("workdir", spec.Cwd, err)
@@ -74,6 +80,9 @@ func Main(arguments []string, open uplink.Open) int {
 		// What the command sends meanwhile waits in the kernel.
 		network.Serve()
 	}
+	if inbound != nil {
+		inbound.serve()
+	}
 	if spec.Terminal {
 		status.Send(status.Line{Started: true})
 	}
@@ -87,11 +96,24 @@ func Main(arguments []string, open uplink.Open) int {
 	}
 	go obey(child)
 	code := collect(child, spec.Terminal)
-	if network != nil && os.Getpid() == 1 {
-		endOthers()
-		network.Finish(lastWords)
+	if os.Getpid() == 1 {
+		finish(network, inbound)
 	}
 	return code
+}
+
+// finish lets what was said last arrive, after the end of all who could say something.
+func finish(network uplink.Network, inbound *inbound) {
+	if network == nil && !inbound.used() {
+		return
+	}
+	endOthers()
+	if network != nil {
+		network.Finish(lastWords)
+	}
+	if inbound.used() {
+		inbound.finish(lastWords)
+	}
 }
 
 // lastWords is how long what the command sent may take to be with the gateway after its end.
@@ -173,6 +195,8 @@ func decodeSpec(text []byte) (*Spec, error) {
 			r.Array(func() { spec.Limits = append(spec.Limits, DecodeLimit(r)) })
 		case "terminal":
 			spec.Terminal = r.Bool()
+		case "ports":
+			spec.Ports = r.Bool()
 		default:
 			r.Unknown(name)
 		}

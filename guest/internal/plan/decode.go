@@ -72,6 +72,8 @@ func (n *Network) decode(r *jsontext.Reader) {
 			n.Egress = r.Bool()
 		case "tun":
 			n.TUN = r.Bool()
+		case "ports":
+			n.Ports = r.Bool()
 		default:
 			r.Unknown(name)
 		}

@@ -67,6 +67,9 @@ type Network struct {
 	// TUN asks for a network device, so that every program can. Where none can be made, and when it is false, process 1 offers a
 	// proxy on the loopback.
 	TUN bool `json:"tun"`
+	// Ports says that the host publishes ports of this sandbox, with InitMode RunsOnce: PortsFD goes down to process 1, whose orders
+	// say so too. An agent is asked on its own socket.
+	Ports bool `json:"ports"`
 }
 
 // EgressFD is the socket of the egress connection: it comes after the agent's, or in its place where there is no agent.
@@ -85,10 +88,15 @@ const (
 	RunsOnce InitMode = "init"
 	// Stays serves the guest protocol on the socket that is handed through to it.
 	Stays InitMode = "agent"
+	// Apart is not process 1: it serves one command of a sandbox that stays, which has a network of its own.
+	Apart InitMode = "agent-apart"
 )
 
 // SocketFD is the agent's socket, from where the sandbox is started down to process 1.
 const SocketFD = 5
+
+// PortsFD is the connection on which the host asks for servers in a sandbox that runs once.
+const PortsFD = 6
 
 // Identity is a user and a group of the host.
 type Identity struct {
@@ -170,6 +178,11 @@ func readFrom(control io.Reader, message Message) error {
 	if _, err := io.ReadFull(control, text); err != nil {
 		return fmt.Errorf("read message: %w", err)
 	}
+	return Decode(text, message)
+}
+
+// Decode takes a message from its text.
+func Decode(text []byte, message Message) error {
 	parser := jsontext.New(text)
 	message.decode(parser)
 	if err := parser.End(); err != nil {

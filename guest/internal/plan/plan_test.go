@@ -119,7 +119,7 @@ func TestPlanHasTheFieldsThatTheHostSends(t *testing.T) {
 		"within":"w","source":"/s","readOnly":true,"map":true,"exact":true,"size":5,"noExec":true,"mode":420,"owned":true,"data":"d",
 		"prefixes":["p"],"optional":true}],"terminal":true,"detach":["x"],"dropTo":{"uid":7,"gid":8},
 		"idMap":[{"inside":1,"outside":2,"count":3}],"bwrap":"/b","args":["--a"],"seccomp":"AQI=","init":"/i","mode":"agent","spec":{"argv":["c"]},
-		"network":{"egress":true,"tun":true}}`
+		"network":{"egress":true,"tun":true,"ports":true}}`
 	var got Plan
 	if err := readFrom(bytes.NewReader(message(text)), &got); err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestPlanHasTheFieldsThatTheHostSends(t *testing.T) {
 		}},
 		Terminal: true, Detach: []string{"x"}, DropTo: &Identity{UID: 7, GID: 8}, IDMap: []IDRange{{Inside: 1, Outside: 2, Count: 3}},
 		Bwrap: "/b", Args: []string{"--a"}, Seccomp: []byte{1, 2}, Init: "/i", Mode: Stays, Spec: json.RawMessage(`{"argv":["c"]}`),
-		Network: Network{Egress: true, TUN: true},
+		Network: Network{Egress: true, TUN: true, Ports: true},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("plan = %+v", got)

@@ -33,32 +33,34 @@ func Connect(stream *wire.Stream) { Below(inside.At("/"))(stream) }
 
 // Below serves connect with the unix sockets below a root.
 func Below(root *inside.Root) func(*wire.Stream) {
-	return func(stream *wire.Stream) {
-		var r request
-		if err := json.Unmarshal(stream.Payload(), &r); err != nil || (r.Port == nil) == (r.Path == nil) || r.UDP && r.Port == nil {
-			stream.Fail("invalid", "connect needs either a port or a path", 0)
-			return
-		}
-		socket, name, err := r.open(stream, root)
-		if err != nil {
-			stream.FailWith(files.Failure(name, err))
-			return
-		}
-		defer socket.Close()
-		if err := stream.Event(map[string]string{"event": "connected"}); err != nil {
-			stream.FailWith(files.Failure(name, err))
-			return
-		}
-		pass := joint{stream: stream, socket: socket}.run
-		if r.UDP {
-			pass = func() error { return datagrams(stream, socket) }
-		}
-		if err := pass(); err != nil {
-			stream.FailWith(files.Failure(name, err))
-			return
-		}
-		stream.End(struct{}{})
+	return func(stream *wire.Stream) { connect(stream, root, nil) }
+}
+
+func connect(stream *wire.Stream, root *inside.Root, talking *Talking) {
+	var r request
+	if err := json.Unmarshal(stream.Payload(), &r); err != nil || (r.Port == nil) == (r.Path == nil) || r.UDP && r.Port == nil {
+		stream.Fail("invalid", "connect needs either a port or a path", 0)
+		return
 	}
+	socket, name, err := r.open(stream, root)
+	if err != nil {
+		stream.FailWith(files.Failure(name, err))
+		return
+	}
+	defer socket.Close()
+	if err := stream.Event(map[string]string{"event": "connected"}); err != nil {
+		stream.FailWith(files.Failure(name, err))
+		return
+	}
+	pass := joint{stream: stream, socket: socket, talking: talking}.run
+	if r.UDP {
+		pass = func() error { return datagrams(stream, socket) }
+	}
+	if err := pass(); err != nil {
+		stream.FailWith(files.Failure(name, err))
+		return
+	}
+	stream.End(struct{}{})
 }
 
 func (r request) open(stream *wire.Stream, root *inside.Root) (socket *os.File, name string, err error) {

@@ -3,11 +3,13 @@ package ports
 import (
 	"errors"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"agentkernel/guest/internal/files/inside"
 	"agentkernel/guest/internal/wire"
 )
 
@@ -15,13 +17,34 @@ import (
 type joint struct {
 	stream *wire.Stream
 	socket *os.File
+	// talking may be nil.
+	talking *Talking
+}
+
+// Talking counts connections whose servers may still have something to say.
+type Talking struct{ count atomic.Int64 }
+
+// Connect is the function of this name, counted.
+func (t *Talking) Connect(stream *wire.Stream) { connect(stream, inside.At("/"), t) }
+
+// None tells whether there are none at the moment.
+func (t *Talking) None() bool { return t.count.Load() == 0 }
+
+func (t *Talking) add(change int64) {
+	if t != nil {
+		t.count.Add(change)
+	}
 }
 
 func (j joint) run() error {
 	stop := interrupt(j.stream, j.socket)
 	defer stop()
 	out := make(chan error, 1)
-	go func() { out <- j.outward() }()
+	j.talking.add(1)
+	go func() {
+		defer j.talking.add(-1)
+		out <- j.outward()
+	}()
 	in := j.inward()
 	if in != nil {
 		// What the server still sends is of no use to one who has left.
