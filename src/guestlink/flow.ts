@@ -76,7 +76,9 @@ export class GuestFlow {
   accept(): void {
     if (this.#over || this.#accepted) return
     this.#accepted = true
-    this.#control(FRAME.event, encodeJson({ event: 'connected' }))
+    const event = encodeJson({ event: 'connected' })
+    this.#sender.spend(event.length)
+    this.#control(FRAME.event, event)
   }
 
   /** The program's `connect` fails, or its connection is reset. Safe to repeat. */

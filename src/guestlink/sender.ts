@@ -62,6 +62,11 @@ export class Sender {
     return this.#queue.length > 0
   }
 
+  /** Something else used credit: an EVENT of the one who serves. */
+  spend(bytes: number): void {
+    this.#credit -= bytes
+  }
+
   /** The other side has room for more. */
   grant(bytes: number): void {
     this.#credit += bytes
