@@ -6,6 +6,7 @@ import { HandshakeError, terminateTls } from '../tls/terminate.ts'
 import type { Flow, HttpDoors, HttpEngine, Target, Verdict } from '../types.ts'
 import { type ExchangeDeps, Exchange, type Way } from './exchange.ts'
 import type { Denial } from './denial-page.ts'
+import { serveHttp2 } from './h2/program-http2.ts'
 import { HTTP_LIMITS, type HttpLimits } from './http-limits.ts'
 import { Outside } from './outside.ts'
 import type { Pipe } from './pipe.ts'
@@ -40,9 +41,14 @@ class Engine implements HttpEngine {
   async serve(flow: Flow, first: Uint8Array, target: Target, scheme: 'http' | 'tls', verdict: Verdict): Promise<void> {
     flow.unread(first)
     const pipe = pipeOfFlow(flow)
-    if (scheme === 'http') return await this.#speak(pipe, 'http/1.1', this.#way(target, 'http', verdict))
+    if (scheme === 'http') {
+      const protocol = startsAsHttp2(first) ? 'h2' : 'http/1.1'
+      return await this.#speak(pipe, protocol, this.#way(target, 'http', verdict, protocol))
+    }
     const opened = await this.#open(pipe, target)
-    if (typeof opened !== 'string') return await this.#speak(opened.pipe, opened.protocol, this.#way(target, 'https', verdict))
+    if (typeof opened !== 'string') {
+      return await this.#speak(opened.pipe, opened.protocol, this.#way(target, 'https', verdict, opened.protocol))
+    }
     if (verdict.allowed) this.#tell(target, { status: 0, reason: opened }, 'failed')
     flow.refuse('refused', opened)
   }
@@ -51,7 +57,7 @@ class Engine implements HttpEngine {
   async #open(pipe: Pipe, target: Target): Promise<{ readonly pipe: Pipe; readonly protocol: HttpProtocol } | string> {
     if (this.#authority === undefined) return 'there is no authority that could open TLS'
     try {
-      const { stream, protocol } = await terminateTls(pipe, this.#authority, target.host, ['http/1.1'])
+      const { stream, protocol } = await terminateTls(pipe, this.#authority, target.host, ['h2', 'http/1.1'])
       return { pipe: pipeOf(stream), protocol }
     } catch (error) {
       return error instanceof HandshakeError ? error.message : 'the TLS of this connection cannot be opened'
@@ -62,16 +68,19 @@ class Engine implements HttpEngine {
     this.#outside.close()
   }
 
-  #way(target: Target, scheme: 'http' | 'https', verdict: Verdict): Way {
+  #way(target: Target, scheme: 'http' | 'https', verdict: Verdict, protocol: HttpProtocol): Way {
     return {
       target,
       scheme,
       verdict,
-      send: (request, onCancel) => this.#outside.send(request, target, scheme, (pipe) => onCancel(() => pipe.destroy())),
+      send: (request, onCancel) =>
+        protocol === 'h2'
+          ? this.#outside.sendHttp2(request, target, scheme, onCancel)
+          : this.#outside.send(request, target, scheme, onCancel),
     }
   }
 
-  async #speak(pipe: Pipe, _protocol: HttpProtocol, way: Way): Promise<void> {
+  async #speak(pipe: Pipe, protocol: HttpProtocol, way: Way): Promise<void> {
     const { target, scheme } = way
     const side: ProgramSide = {
       target,
@@ -80,7 +89,7 @@ class Engine implements HttpEngine {
       exchange: (request, asker) => new Exchange(this.#deps, way).run(request, asker),
       onBad: (denial, method) => this.#tell(target, denial, 'denied', method),
     }
-    await serveHttp1(pipe, side)
+    await (protocol === 'h2' ? serveHttp2(pipe, side) : serveHttp1(pipe, side))
   }
 
   /** What happened before there was a request. */
@@ -97,6 +106,10 @@ class Engine implements HttpEngine {
     })
   }
 }
+
+/** A program that knows that there is HTTP/2 says so with its first bytes; no request of HTTP/1 begins like this. */
+const startsAsHttp2 = (first: Uint8Array): boolean => Buffer.from(first.subarray(0, HTTP2.length)).toString('latin1') === HTTP2
+const HTTP2 = 'PRI * HTTP/2.0\r\n'
 
 function pipeOfFlow(flow: Flow): Pipe {
   return {

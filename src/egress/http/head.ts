@@ -5,7 +5,7 @@ import type { RequestHead, ResponseHead } from '../types.ts'
  * gateway and a server that disagree can be made to see different requests.
  */
 export const MOST_HEAD_BYTES = 64 * 1024
-const MOST_HEADERS = 100
+export const MOST_HEADERS = 100
 
 /** Why a message is refused, and with which status. */
 export class BadMessage extends Error {

@@ -20,6 +20,8 @@ export interface Incoming {
   readonly body: Body | undefined
   /** The protocol that the program wants to go on with, as written. */
   readonly upgrade?: string
+  /** The program takes what follows the content of an answer. */
+  readonly wantsTrailers?: boolean
 }
 
 /** Where answers go. */

@@ -1,6 +1,8 @@
 import { pipeOf } from '../tls/pipe-stream.ts'
-import type { HttpDoors, Target } from '../types.ts'
-import type { TlsClient } from '../tls/connect-tls.ts'
+import type { HttpProtocol, TlsClient } from '../tls/connect-tls.ts'
+import { DialError, type HttpDoors, type Target } from '../types.ts'
+import type { Http2Server } from './h2/server-http2.ts'
+import { Http2Pool } from './h2/server-pool.ts'
 import type { Answer, Incoming } from './message.ts'
 import { isIdempotent } from './message.ts'
 import type { Pipe } from './pipe.ts'
@@ -20,12 +22,21 @@ interface Idle {
   readonly timer: Timer
 }
 
-/** The connections of one sandbox to servers of HTTP/1.1: kept open between requests, each used for one at a time. */
+/** Told how a request can be broken off from now on. */
+export type OnCancel = (cancel: () => void) => void
+
+interface Connected {
+  readonly pipe: Pipe
+  readonly protocol: HttpProtocol
+}
+
+/** The connections of one sandbox to servers, kept open between requests: those of HTTP/1.1 here, those of HTTP/2 in a pool. */
 export class Outside {
   readonly #doors: HttpDoors
   readonly #tls: TlsClient
   readonly #responseMs: number
   readonly #idle = new Map<string, Idle[]>()
+  readonly #http2 = new Http2Pool()
   #count = 0
   #isClosed = false
 
@@ -36,30 +47,66 @@ export class Outside {
     this.#responseMs = responseMs
   }
 
-  /** Sends a request. `onConnection` is told what breaks it off. Throws what `ServerConnection.send` throws, and DialError. */
-  async send(request: Incoming, target: Target, scheme: Scheme, onConnection: (pipe: Pipe) => void): Promise<Answer> {
+  /**
+   * Sends a request over HTTP/1.1. `onCancel` is told what breaks it off. Throws what `ServerConnection.send` throws, and DialError; never
+   * StaleConnection.
+   */
+  async send(request: Incoming, target: Target, scheme: Scheme, onCancel: OnCancel): Promise<Answer> {
     const idle = this.#takeIdle(keyOf(target, scheme), isIdempotent(request.head.method) ? IDLE_LIMIT_MS : SURE_MS)
     if (idle !== undefined) {
       try {
-        onConnection(idle.pipe)
-        return await idle.send(request, this.#responseMs)
+        return await this.#sendOn(idle, request, onCancel)
       } catch (error) {
         if (!(error instanceof StaleConnection)) throw error
       }
     }
-    const fresh = await this.#connect(target, scheme)
-    onConnection(fresh.pipe)
-    return await fresh.send(request, this.#responseMs)
+    return await this.#sendOn(this.#connection(await this.#connect(target, scheme, ['http/1.1']), target, scheme), request, onCancel)
+  }
+
+  /** As `send`, over HTTP/2 where the server speaks it. Without TLS it must, since the program does. */
+  async sendHttp2(request: Incoming, target: Target, scheme: Scheme, onCancel: OnCancel): Promise<Answer> {
+    const key = keyOf(target, scheme)
+    for (let tries = 0; tries < 3; tries++) {
+      if (this.#http2.isWithout(key)) return await this.send(request, target, scheme, onCancel)
+      await this.#http2.opening(key)
+      const server = this.#http2.find(key) ?? (await this.#open(key, target, scheme))
+      try {
+        if (server instanceof ServerConnection) return await this.#sendOn(server, request, onCancel)
+        if (server.isUsable) return await server.send(request, this.#responseMs, onCancel)
+      } catch (error) {
+        if (!(error instanceof StaleConnection)) throw error
+      }
+    }
+    throw new DialError('refused', 'the server takes no requests')
   }
 
   close(): void {
     this.#isClosed = true
+    this.#http2.close()
     for (const [key, list] of this.#idle) for (const entry of [...list]) this.#drop(key, entry)
   }
 
-  async #connect(target: Target, scheme: Scheme): Promise<ServerConnection> {
+  #sendOn(connection: ServerConnection, request: Incoming, onCancel: OnCancel): Promise<Answer> {
+    onCancel(() => connection.pipe.destroy())
+    return connection.send(request, this.#responseMs)
+  }
+
+  async #open(key: string, target: Target, scheme: Scheme): Promise<Http2Server | ServerConnection> {
+    const connected = await this.#http2.open(key, () => this.#connect(target, scheme, ['h2', 'http/1.1']))
+    if (connected.protocol === 'h2') return this.#http2.add(key, connected.pipe, target, scheme)
+    this.#http2.remember(key)
+    return this.#connection(connected, target, scheme)
+  }
+
+  /** Without TLS there is nothing to choose: it is the first protocol. */
+  async #connect(target: Target, scheme: Scheme, protocols: readonly HttpProtocol[]): Promise<Connected> {
     const upstream = await this.#doors.dial(target)
-    const pipe = scheme === 'http' ? upstream : pipeOf((await this.#tls.connect(upstream, target.host, ['http/1.1'])).stream)
+    if (scheme === 'http') return { pipe: upstream, protocol: protocols[0] ?? 'http/1.1' }
+    const { stream, protocol } = await this.#tls.connect(upstream, target.host, protocols)
+    return { pipe: pipeOf(stream), protocol }
+  }
+
+  #connection({ pipe }: Connected, target: Target, scheme: Scheme): ServerConnection {
     const key = keyOf(target, scheme)
     return new ServerConnection(pipe, (connection) => this.#keep(key, connection))
   }

@@ -47,7 +47,7 @@ const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 export async function serveHttp1(pipe: Pipe, side: ProgramSide): Promise<void> {
   const reader = new ByteReader(pipe)
   let asker: Http1Asker | undefined
-  void pipe.closed.then(() => asker?.onGone?.())
+  void pipe.closed.then(() => asker?.gone())
   try {
     for (;;) {
       const text = await nextHead(pipe, reader, side.limits)
@@ -125,7 +125,6 @@ async function leave(pipe: Pipe, reader: ByteReader, isBroken: boolean): Promise
 /** One request that came over HTTP/1, and the way back to its program. */
 class Http1Asker implements Asker {
   readonly body: Body | undefined
-  onGone: (() => void) | undefined
   /** The next request can be read. */
   keepsOpen = false
   /** An answer was cut off, and the program must see that. */
@@ -135,6 +134,8 @@ class Http1Asker implements Asker {
   readonly #request: ParsedRequest
   #isBodyRead: boolean
   #isAnswered = false
+  #isGone = false
+  #onGone: (() => void) | undefined
 
   constructor(pipe: Pipe, reader: ByteReader, request: ParsedRequest) {
     this.#pipe = pipe
@@ -143,6 +144,17 @@ class Http1Asker implements Asker {
     this.#isBodyRead = request.framing.kind === 'none'
     const body = bodyOf(reader, request.framing, 400, () => (this.#isBodyRead = true))
     this.body = body !== undefined && this.#mustSayContinue() ? { ...body, content: this.#continued(body.content) } : body
+  }
+
+  set onGone(onGone: (() => void) | undefined) {
+    this.#onGone = onGone
+    if (this.#isGone) onGone?.()
+  }
+
+  /** For the connection: it is no more. */
+  gone(): void {
+    this.#isGone = true
+    this.#onGone?.()
   }
 
   async answer(head: ResponseHead, body: Body | undefined): Promise<boolean> {
