@@ -124,6 +124,10 @@ export interface LlmSettings {
   /** Domain or provider to the name of a key in the vault. */
   readonly keys: Readonly<Record<string, string>>
 }
+/** True when configuration wants something of metering; without that, keys and budgets that were set may still. */
+export function asksForMetering({ meter, budgets, globalBudgets, hosts, keys }: LlmSettings): boolean {
+  return meter || budgets.length + globalBudgets.length + Object.keys(hosts).length + Object.keys(keys).length > 0
+}
 export const NO_LLM_SETTINGS: LlmSettings = { meter: false, budgets: [], globalBudgets: [], hosts: {}, keys: {} }
 
 /** Metering as doors see it. All of it works on files that processes share. Each may fail with `store_failed`. */

@@ -1,6 +1,6 @@
 import type { ResolvedConfig } from '../contract/config.ts'
 import { AppError, isAppError } from '../contract/errors.ts'
-import { NO_NETWORK } from '../contract/network.ts'
+import { NO_NETWORK, type PublishedPort } from '../contract/network.ts'
 import type { AuditSink } from '../contract/events.ts'
 import type { RunIo, RunRequest, RunResult } from '../contract/run.ts'
 import type { Driver, PreparedRun, RunOutcome, RunSpec } from '../drivers/driver.ts'
@@ -81,19 +81,28 @@ async function decide(
   const tooWeak = checkIsolation({ name: driver.name, isolation: driver.facts.isolation }, config.minIsolation)
   if (tooWeak !== undefined) throw tooWeak
   const workspace = await deps.describeWorkspace(resolved.permissions.workspace, request.cwd, signal)
-  const network = await networkForRun(deps.network, { id: request.id, request, config, permissions: resolved.permissions, wanted, io })
+  refusePorts(driver, [...config.publish, ...(request.publish ?? [])])
   const spec = specOf(request, config, resolved, workspace)
+  const notices = noticesBefore(deps.firstTime, { config, resolved, workspace, cwd: request.cwd ?? '' })
+  // Last of all: what it opens must be closed again.
+  const network = await networkForRun(deps.network, { id: request.id, request, config, permissions: resolved.permissions, wanted, io })
   return {
     spec: {
       ...spec,
       env: { ...network.env, ...spec.env },
       ...(network.network === undefined ? {} : { network: network.network }),
+      ...(network.ports === undefined ? {} : { ports: network.ports.forDriver }),
       ...(network.secretFiles.length === 0 ? {} : { secretFiles: network.secretFiles }),
     },
     workspace,
     network,
-    notices: [...noticesBefore(deps.firstTime, { config, resolved, workspace, cwd: request.cwd ?? '' }), ...network.notices],
+    notices: [...notices, ...network.notices],
   }
+}
+
+function refusePorts(driver: Driver, wanted: readonly PublishedPort[]): void {
+  if (wanted.length === 0 || driver.facts.runPorts === true) return
+  throw new AppError('not_available_yet', `backend "${driver.name}" cannot publish ports of a single run`)
 }
 
 /** A driver without a way out has no network: what was asked for by name is refused, what is only implied is left out. */
@@ -171,11 +180,11 @@ function shellHabit(word: string): string | undefined {
 async function report(
   deps: RunDeps,
   io: RunIo,
-  { spec, workspace }: Decided,
+  { spec, workspace, network }: Decided,
   outcome: RunOutcome,
   { backend, durationMs, lastWords }: { readonly backend: string; readonly durationMs: number; readonly lastWords: readonly string[] },
 ): Promise<RunResult> {
-  const result = resultOf(spec, outcome, durationMs, backend)
+  const result = resultOf(spec, outcome, { durationMs, backend, ports: network.ports?.ports })
   sentencesAbout(outcome, spec, durationMs).forEach((text) => io.onNotice(text))
   const after = workspace.noticeAfter?.()
   if (after !== undefined) io.onNotice(after)
@@ -184,7 +193,11 @@ async function report(
   return result
 }
 
-function resultOf(spec: RunSpec, outcome: RunOutcome, durationMs: number, backend: string): RunResult {
+function resultOf(
+  spec: RunSpec,
+  outcome: RunOutcome,
+  { durationMs, backend, ports }: { readonly durationMs: number; readonly backend: string; readonly ports: readonly string[] | undefined },
+): RunResult {
   return {
     exitCode: exitCodeOfOutcome(outcome),
     ended: outcome.ended,
@@ -195,6 +208,7 @@ function resultOf(spec: RunSpec, outcome: RunOutcome, durationMs: number, backen
     backend,
     profile: spec.permissions.profile,
     network: spec.permissions.network,
+    ...(ports === undefined ? {} : { ports }),
   }
 }
 

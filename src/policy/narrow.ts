@@ -137,6 +137,8 @@ export const WIDENING_RULES: readonly WideningRule[] = [
     each: true,
     widens: (value, _context, _file, name) => !isLoopbackPort(`${name}:${String(value)}`),
   },
+  { key: 'network.git', why: 'lets more be pushed', widens: isFilled },
+  { key: 'network.extra_ca', why: 'trusts further authorities', widens: isFilled },
   { key: 'network.vsock_cid', why: 'claims an address of the whole machine', widens: always },
   { key: 'secrets', why: 'uses your secrets', widens: isFilled },
   { key: 'secret_files', why: 'uses your secrets', widens: isFilled },

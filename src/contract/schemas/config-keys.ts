@@ -82,9 +82,17 @@ const enterprise = table({
 })
 
 const hook = table({
-  name: required(later(text)),
-  event: required(later(choice(['on_request', 'on_response']))),
-  target: required(later(table({ type: required(later(choice(['webhook', 'file', 'audit']))), url: later(text), path: later(text) }))),
+  name: required(now(text)),
+  event: required(now(choice(HOOK_EVENTS))),
+  target: required(now(table({ type: required(now(choice(HOOK_TARGETS))), url: now(text), path: now(text) }))),
+})
+
+const gitRule = table({
+  host: required(now(text)),
+  repos: now(list(text), '["*"]'),
+  push: required(now(list(text))),
+  force: now(flag, 'false'),
+  delete: now(flag, 'false'),
 })
 
 const secret = table({
@@ -142,6 +150,8 @@ export const CONFIG_SHAPE = table({
     table({
       vsock_cid: later(whole(3, 2 ** 32 - 2), 'chosen'),
       ports: now(list(text), '[]'),
+      extra_ca: now(list(text), '[]'),
+      git: now(list(gitRule), '[]'),
     }),
   ),
   security: now(security),
@@ -158,7 +168,7 @@ export const CONFIG_SHAPE = table({
   ),
   orchestrator: now(orchestrator),
   enterprise: now(enterprise),
-  proxy: now(table({ hooks: later(list(hook), '[]') })),
+  proxy: now(table({ hooks: now(list(hook), '[]') })),
   secrets: now(map(either(text, secret)), '{}'),
   secret_files: now(either(list(text), map(text)), '[]'),
   llm: now(LLM_CONFIG),

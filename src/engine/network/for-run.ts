@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import type { ResolvedConfig } from '../../contract/config.ts'
 import { AppError } from '../../contract/errors.ts'
-import { NO_LLM_SETTINGS } from '../../contract/llm.ts'
+import { asksForMetering, NO_LLM_SETTINGS } from '../../contract/llm.ts'
 import { PUBLIC_RULE } from '../../contract/network.ts'
 import type { Permissions } from '../../contract/permissions.ts'
+import { eachOnce } from '../../contract/published-port.ts'
 import type { RunIo, RunRequest } from '../../contract/run.ts'
 import type { SecretFile } from '../../drivers/driver.ts'
 import type { NetworkRecorder } from '../../egress/network-recorder.ts'
@@ -12,6 +13,7 @@ import type { BoundSecrets } from '../../secrets/bound.ts'
 import { denialNotices } from './denial-notice.ts'
 import type { Metering, MeteringDeps } from './metering.ts'
 import { openRunNetwork } from './run-network.ts'
+import type { OpenRunPorts } from './run-ports.ts'
 import { bindRunSecrets, type RunSecrets, type SecretDeps, type Wanted } from './run-secrets.ts'
 import type { WayOut } from './way-out.ts'
 
@@ -32,6 +34,8 @@ export interface NetworkOfRun {
   readonly secretFiles: readonly SecretFile[]
   /** Variables of the command; its own win. */
   readonly env: Readonly<Record<string, string>>
+  /** For the driver; undefined: no port is published. */
+  readonly ports?: OpenRunPorts
   /** Sentences for before the command. */
   readonly notices: readonly string[]
   /** Closes the network. Resolves when nothing of it is left, with sentences for after the command. Call it once. */
@@ -47,8 +51,33 @@ export interface RunFacts {
   readonly io: RunIo
 }
 
-/** Errors: `invalid_argument` (a log that cannot be written), `not_found` (a secret), those of the vault. */
+/**
+ * Errors: `invalid_argument` (a log that cannot be written), `not_found` (a secret), `address_in_use` (a port to publish), those of the
+ * vault. Then nothing is open.
+ */
 export async function networkForRun(deps: RunNetworkDeps, facts: RunFacts): Promise<NetworkOfRun> {
+  const wayOut = await wayOutForRun(deps, facts)
+  const wanted = eachOnce([...facts.config.publish, ...(facts.request.publish ?? [])])
+  if (wanted.length === 0) return wayOut
+  try {
+    const { openRunPorts } = await import('./run-ports.ts')
+    const ports = await openRunPorts(wanted, deps.version)
+    return {
+      ...wayOut,
+      ports,
+      notices: [...wayOut.notices, ...ports.notices],
+      close: async () => {
+        await ports.close()
+        return wayOut.close()
+      },
+    }
+  } catch (error) {
+    await wayOut.close()
+    throw error
+  }
+}
+
+async function wayOutForRun(deps: RunNetworkDeps, facts: RunFacts): Promise<NetworkOfRun> {
   const { request, wanted, permissions } = facts
   const { id } = facts
   const secrets =
@@ -83,7 +112,7 @@ async function withNetwork(
   const log = request.networkLogPath === undefined ? undefined : await openLog(request.networkLogPath, io)
   const bound = secrets?.bound
   const settings = config.llm ?? NO_LLM_SETTINGS
-  const isMetered = config.llm !== undefined || deps.metering.mayMatter()
+  const isMetered = asksForMetering(settings) || deps.metering.mayMatter()
   const metering = isMetered ? await deps.metering.open() : undefined
   const org = await orgSecrets(deps, metering, settings, bound)
   const { allow, block } = permissions.networkRules

@@ -3,7 +3,7 @@ import type { AuditEvent, AuditSink } from '../../contract/events.ts'
 import type { LifecycleEventName } from '../../contract/sandboxes.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import type { EventBus } from './events.ts'
-import { infoOf } from './info.ts'
+import { infoOf, portsOf } from './info.ts'
 import { savedOf } from './saved.ts'
 
 /** Why a sandbox changed: somebody asked, time did it, it ended by itself, or a start of the daemon put it right. */
@@ -58,7 +58,8 @@ function metadataOf({ what, record, why, durationMs, error }: Change): Readonly<
     return { image, vcpus: vcpus ?? null, memory_mb, ...duration }
   }
   if (what === 'failed') return { error: isAppError(error) ? error.code : 'internal' }
-  return { ...duration, reason: why.text }
+  const ports = what === 'started' ? portsOf(record) : []
+  return { ...duration, reason: why.text, ...(ports.length === 0 ? {} : { ports }) }
 }
 
 function auditOf({ what, record, error }: Change): AuditEvent | undefined {

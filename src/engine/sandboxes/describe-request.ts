@@ -1,7 +1,8 @@
 import type { ResolvedConfig } from '../../contract/config.ts'
 import { AppError } from '../../contract/errors.ts'
+import { asksForMetering, NO_LLM_SETTINGS } from '../../contract/llm.ts'
 import type { PublishedPort } from '../../contract/network.ts'
-import { formatPublishedPort, parsePublishedPort } from '../../contract/published-port.ts'
+import { eachOnce, farPortNotices, formatPublishedPort, parsePublishedPort } from '../../contract/published-port.ts'
 import type { Permissions } from '../../contract/permissions.ts'
 import type { RunRequest } from '../../contract/run.ts'
 import type { Caller } from '../../contract/sandbox-operations.ts'
@@ -15,7 +16,7 @@ import { type Machine, type ResolvedPermissions, resolvePermissions } from '../.
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import type { WorkspaceChoice } from '../workspace/describe.ts'
 import { noticesAbout } from '../notices.ts'
-import type { SavedSpec } from './saved.ts'
+import { savedOf, type SavedSpec } from './saved.ts'
 import { findSecrets, wantedSecrets } from '../network/run-secrets.ts'
 import { secretFolder, secretsOfRequest } from './sandbox-secrets.ts'
 import { parseVariables } from './variables.ts'
@@ -87,6 +88,7 @@ export async function describeRequest(
       ...noticesAbout(deps.firstTime, { config, resolved, workspace, cwd: request.dir ?? '' }, request.dir !== undefined),
       ...unshared(resolved),
       ...(secrets?.notices ?? []),
+      ...farPortNotices(savedOf(record).network?.publish ?? []),
     ],
   }
 }
@@ -128,6 +130,7 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, de
   const { id, config, resolved, workspace, bindings } = decided
   const now = deps.now()
   const permissions = { ...resolved.permissions, workspace: workspace.view === undefined ? ('none' as const) : ('copy' as const) }
+  const publish = eachOnce([...config.publish, ...(request.ports ?? []).map(publishedPort)])
   const saved: SavedSpec = {
     spec: {
       id,
@@ -137,13 +140,14 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, de
       permissions,
       callerPath: request.caller_path ?? '',
       ...(hasNetwork(permissions, request) ? { network: { files: [], env: {} } } : {}),
+      ...(publish.length === 0 ? {} : { inbound: true }),
     },
     commands: config.commands,
     cwd: workspace.cwdInside,
     network: {
-      publish: [...config.publish, ...(request.ports ?? []).map(publishedPort)],
+      publish,
       secrets: bindings,
-      opens: config.llm !== undefined || deps.mayMeter(),
+      opens: asksForMetering(config.llm ?? NO_LLM_SETTINGS) || deps.mayMeter(),
       widest: config.minNetwork,
       ...(config.llm === undefined ? {} : { llm: config.llm }),
       ...(config.extraCa === undefined ? {} : { extraCa: config.extraCa }),
@@ -162,7 +166,7 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, de
     description: request.description ?? null,
     agent: request.agent ?? null,
     project: workspace.view?.hostPath ?? null,
-    ports: (saved.network?.publish ?? []).map(formatPublishedPort),
+    ports: publish.map(formatPublishedPort),
     environment: { ...secretFolder(bindings), ...config.environment, ...parseVariables(request.env ?? []) },
     lifecycle: request.lifecycle ?? null,
     createdAt: now.toISOString(),

@@ -1,3 +1,4 @@
+import { formatPublishedPort } from '../../contract/published-port.ts'
 import type { SandboxInfo } from '../../contract/sandboxes.ts'
 import type { SecretBinding } from '../../contract/secrets.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
@@ -11,6 +12,7 @@ export function infoOf(
   extra: Pick<SandboxInfo, 'timings_ms' | 'warnings'> & { readonly isolation: string },
 ): SandboxInfo {
   const { spec } = savedOf(record)
+  const ports = portsOf(record)
   const { permissions } = spec
   return {
     name: record.name,
@@ -28,7 +30,7 @@ export function infoOf(
     workspace: spec.workspace === undefined ? 'none' : 'copy',
     ...given('project', record.project),
     ...given('agent', record.agent),
-    ...(record.ports.length === 0 ? {} : { ports: record.ports }),
+    ...(ports.length === 0 ? {} : { ports }),
     ...secretsOf(savedOf(record).network?.secrets ?? []),
     ...(Object.keys(record.labels).length === 0 ? {} : { labels: record.labels }),
     ...given('description', record.description),
@@ -42,6 +44,11 @@ export function infoOf(
     ...(extra.timings_ms === undefined ? {} : { timings_ms: extra.timings_ms }),
     ...(extra.warnings === undefined || extra.warnings.length === 0 ? {} : { warnings: extra.warnings }),
   }
+}
+
+/** As they are while it runs, with the numbers that the host chose; as they were asked for otherwise. */
+export function portsOf(record: SandboxRecord): readonly string[] {
+  return record.state === 'running' ? record.ports : (savedOf(record).network?.publish.map(formatPublishedPort) ?? record.ports)
 }
 
 function secretsOf(bindings: readonly SecretBinding[]): Pick<SandboxInfo, 'placeholder_secrets' | 'secret_mappings' | 'secret_files'> {

@@ -1,9 +1,11 @@
 import type { PublishedPort } from '../../contract/network.ts'
 import type { SandboxHandle } from '../../drivers/driver.ts'
 import type { Flow } from '../../egress/types.ts'
-import { GatewayConnection, type Guest } from '../../guestlink/index.ts'
+import { formatPublishedPort, parsePublishedPort } from '../../contract/published-port.ts'
+import { GatewayConnection, GuestPool } from '../../guestlink/index.ts'
 import { ignore } from '../../lib/ignore.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
+import type { ConnectPort } from '../network/published-listener.ts'
 import { openPorts, type OpenPorts } from '../network/published-ports.ts'
 import type { WayOut } from '../network/way-out.ts'
 import { savedOf } from './saved.ts'
@@ -13,7 +15,10 @@ export interface NetworksDeps {
   readonly version: string
   /** Where the sandbox's egress connection is; undefined: it has no network. */
   readonly egressPath: (handle: SandboxHandle) => Promise<string | undefined>
-  readonly guest: (handle: SandboxHandle) => Promise<Guest>
+  /** Where the sandbox's shim is. */
+  readonly socketPath: (handle: SandboxHandle) => Promise<string>
+  /** Keeps the ports of a sandbox as they are now, as text. */
+  readonly keepPorts: (id: string, ports: readonly string[]) => void
   /** The gateway of a sandbox with its rules, secrets and meter, and what is to be let go of with it. */
   readonly wayOut: (record: SandboxRecord) => Promise<{ readonly wayOut: WayOut; readonly release: () => void }>
   /** One line for the daemon's log. */
@@ -52,7 +57,12 @@ interface Open {
   readonly connection: GatewayConnection | undefined
   /** Made at its first use: most sandboxes reach for nothing. */
   readonly gateway: Gateway | undefined
-  readonly ports: OpenPorts | undefined
+  readonly ports: Ports | undefined
+}
+
+/** Published ports, and the connection to the sandbox that they have for themselves: who comes from outside must not keep commands waiting. */
+interface Ports extends OpenPorts {
+  readonly leave: () => Promise<void>
 }
 
 /** How often and how long apart a connection that was lost is made anew, in ms, while its sandbox runs. */
@@ -65,30 +75,40 @@ const RECONNECT_PAUSES_MS = [50, 250, 1_000, 5_000]
 export class SandboxNetworks {
   readonly #deps: NetworksDeps
   readonly #open = new Map<string, Open>()
+  readonly #guests: GuestPool
 
   constructor(deps: NetworksDeps) {
     this.#deps = deps
+    this.#guests = new GuestPool({ role: 'daemon', version: deps.version })
   }
 
   /**
-   * Opens the way out and the published ports of a sandbox that runs; again, it changes nothing. Resolves with the ports as they are.
+   * Opens the way out and the published ports of a sandbox that runs; again, it changes nothing.
    * Errors: those of `openPorts`; then nothing is open.
    */
-  async open(record: SandboxRecord, handle: SandboxHandle): Promise<readonly PublishedPort[]> {
-    const before = this.#open.get(record.id)
-    if (before !== undefined) return before.ports?.ports ?? []
+  async open(record: SandboxRecord, handle: SandboxHandle): Promise<void> {
+    if (this.#open.has(record.id)) return
+    this.#connectAll(record, await this.#deps.egressPath(handle), await this.#publish(record, handle))
+  }
+
+  /** The same for one that ran before this daemon came: a port that cannot be had again is said in the log, and the rest is open. */
+  async reopen(record: SandboxRecord, handle: SandboxHandle): Promise<void> {
+    if (this.#open.has(record.id)) return
     const path = await this.#deps.egressPath(handle)
-    const wanted = savedOf(record).network?.publish ?? []
-    const ports = wanted.length === 0 ? undefined : await this.#publish(wanted, handle)
+    let ports: Ports | undefined
+    try {
+      ports = await this.#publish(record, handle)
+    } catch (error) {
+      this.#deps.keepPorts(record.id, [])
+      this.#deps.log(`sandbox ${record.name}: its ports are not published: ${error instanceof Error ? error.message : String(error)}`)
+    }
+    this.#connectAll(record, path, ports)
+  }
+
+  #connectAll(record: SandboxRecord, path: string | undefined, ports: Ports | undefined): void {
     const opened: Open = { ports, ...(path === undefined ? { connection: undefined, gateway: undefined } : this.#connect(record, path)) }
     this.#open.set(record.id, opened)
     if (path !== undefined) void this.#follow(record, path, opened)
-    return ports?.ports ?? []
-  }
-
-  /** Ports that are open for a sandbox now. */
-  ports(id: string): readonly PublishedPort[] {
-    return this.#open.get(id)?.ports?.ports ?? []
   }
 
   /** The gateway of a sandbox that runs, for rules of single commands and for changes while it runs. */
@@ -101,17 +121,25 @@ export class SandboxNetworks {
     const open = this.#open.get(id)
     this.#open.delete(id)
     if (open === undefined) return
-    await Promise.all([open.connection?.bye(), open.ports?.close()])
+    await Promise.all([open.connection?.bye(), closePorts(open.ports)])
     await release(open)
   }
 
   /** Closes all of them: their networks are closed until another daemon comes. */
   async end(): Promise<void> {
     await Promise.all([...this.#open.keys()].map((id) => this.close(id)))
+    await this.#guests.close()
   }
 
-  #publish(wanted: readonly PublishedPort[], handle: SandboxHandle): Promise<OpenPorts> {
-    return openPorts(wanted, async (target, signal) => (await this.#deps.guest(handle)).connectPort(target, signal))
+  /** Numbers that were chosen once are kept while nobody else has them. */
+  async #publish(record: SandboxRecord, handle: SandboxHandle): Promise<Ports | undefined> {
+    const wanted = savedOf(record).network?.publish ?? []
+    if (wanted.length === 0) return undefined
+    const path = await this.#deps.socketPath(handle)
+    const connect: ConnectPort = async (target, signal) => (await this.#guests.get(path, signal)).connectPort(target, signal)
+    const opened = await openPorts(wanted, connect, portsOf(record))
+    this.#deps.keepPorts(record.id, opened.ports.map(formatPublishedPort))
+    return { ...opened, leave: () => this.#guests.drop(path) }
   }
 
   #connect(record: SandboxRecord, path: string): Pick<Open, 'connection' | 'gateway'> {
@@ -141,6 +169,16 @@ export class SandboxNetworks {
     }
     this.#deps.log(`sandbox ${record.name}: its egress connection is lost; its network is closed until it is started again`)
   }
+}
+
+async function closePorts(ports: Ports | undefined): Promise<void> {
+  await ports?.close()
+  await ports?.leave()
+}
+
+/** Ports of a record, as they were last. */
+function portsOf({ ports }: SandboxRecord): PublishedPort[] {
+  return ports.map(parsePublishedPort).filter((port) => !('problem' in port)) as PublishedPort[]
 }
 
 async function release(open: Open): Promise<void> {

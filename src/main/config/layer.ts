@@ -36,6 +36,7 @@ export interface Layer {
   readonly api: ApiConfig
   readonly domains: { readonly allow: readonly string[]; readonly block: readonly string[]; readonly allowlistOnly: boolean | undefined }
   readonly publish: readonly PublishedPort[]
+  readonly extraCa: readonly string[]
   readonly llm: LlmSettings
   readonly secrets: SecretSettings
   readonly laterKeys: readonly string[]
@@ -70,6 +71,7 @@ export function toLayer(file: ConfigFile, source: ConfigSource): Layer {
       allowlistOnly: file.security?.domains?.allowlist_only,
     },
     publish: publishedPorts(file),
+    extraCa: file.network?.extra_ca ?? [],
     llm: llmOf(file, source.path),
     secrets: secretsOf(file, source),
     laterKeys: laterKeysOf(file, CONFIG_SHAPE.keys, ''),

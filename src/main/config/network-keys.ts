@@ -21,6 +21,9 @@ export function checkNetworkKeys({ file, locate }: ParsedConfig, shownAs: string
   allow.forEach((rule, index) => check(['security', 'domains', 'allow', index], ruleProblem(rule)))
   block.forEach((rule, index) => check(['security', 'domains', 'block', index], ruleProblem(rule)))
   for (const { path, text } of portTexts(file)) check(path, portProblem(text))
+  ;(file.network?.extra_ca ?? []).forEach((path, index) =>
+    check(['network', 'extra_ca', index], path.startsWith('/') ? undefined : 'write an absolute path'),
+  )
   if (problems.length === 0) return
   const told = problems.slice(0, MOST_TOLD).map(({ path, problem }) => `${shownAs}:${locate(path)}: ${dotted(path)}: ${problem}`)
   if (problems.length > MOST_TOLD) told.push(`${shownAs}: and ${problems.length - MOST_TOLD} more of this kind`)

@@ -145,7 +145,7 @@ test('a file with every section of the reference is accepted without a word', ()
     [build]\ndockerfile = "D"\ncontext = "."\ntarget = "t"\nargs = { A = "b" }\nno_cache = true
     [agent]\npreferred = "claude"\ncompatibility_mode = "claude-code"\ngit_name = "n"\ngit_email = "e"
     [resources]\nvcpus = 2\nmemory_mb = 1024
-    [network]\nvsock_cid = 7\nports = ["8080:80", "53/udp"]
+    [network]\nvsock_cid = 7\nports = ["8080:80", "53/udp"]\n[[network.git]]\nhost = "git.example.com"\nrepos = ["org/*"]\npush = ["agent/*"]\nforce = false\ndelete = true
     [security]\nprofile = "custom"\nnetwork = true\nseccomp = "./s.json"\nmin_isolation = "vm"\nmin_network = "listed"
     [security.domains]\nallow = ["*.example.com"]\nblock = []\nallowlist_only = true
     [security.transport]\nvault_addr = "v"\nrequire_encrypted = true
@@ -154,7 +154,7 @@ test('a file with every section of the reference is accepted without a word', ()
     [api]\napi_key = "k"\n[api.tls]\nenabled = true
     [orchestrator]\nprovider = "nomad"\nnode_selector = { a = "b" }\nwarm_pool_size = 1
     [enterprise]\nenabled = true\noffline_mode = "fail_closed"\n[enterprise.trust_anchors]\nkeys = ["k"]
-    [[proxy.hooks]]\nname = "h"\nevent = "on_request"\ntarget = { type = "webhook", url = "u" }
+    [[proxy.hooks]]\nname = "h"\nevent = "on_request"\ntarget = { type = "webhook", url = "https://hooks.example.com" }
     [secrets]\nbackend = "file"\nA = "host"\nB = { host = "h", header = "x" }
     [llm_keys]\n"api.example.com" = "k"
     [[schedule]]\nname = "s"\ncron = "0 * * * *"\norchestration = "o"\ninput = { a = [1, "b"] }

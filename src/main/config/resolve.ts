@@ -80,6 +80,7 @@ function mergeLayers(layers: readonly Layer[]): Merged {
       allowlistOnly: layers.findLast(({ domains }) => domains.allowlistOnly !== undefined)?.domains.allowlistOnly ?? false,
     },
     publish: layers.flatMap(({ publish }) => publish),
+    extraCa: layers.flatMap(({ extraCa }) => extraCa),
     environment: Object.fromEntries(layers.flatMap(({ environment }) => Object.entries(environment))),
     api: Object.assign({}, ...layers.map(({ api }) => api)) as ApiConfig,
     llm: mergeLlm(layers.map(({ llm }) => llm)),

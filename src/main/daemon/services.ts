@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { AuditSink } from '../../contract/events.ts'
-import type { LlmSettings } from '../../contract/llm.ts'
+import { asksForMetering, type LlmSettings, NO_LLM_SETTINGS } from '../../contract/llm.ts'
 import type { Vault } from '../../contract/secrets.ts'
 import type { SandboxOperations } from '../../contract/sandbox-operations.ts'
 import type { WebhookReports } from '../../contract/webhooks.ts'
@@ -85,7 +85,8 @@ export function createServices(options: ServiceOptions): Services {
   const networks = new SandboxNetworks({
     version: options.version,
     egressPath: async (handle) => verbsOf(await driver(handle.driver)).connect(handle).egressPath,
-    guest: async (handle) => guests.get(await socketOf(driver, handle)),
+    socketPath: (handle) => socketOf(driver, handle),
+    keepPorts: (id, ports) => void store.update(id, { ports }),
     wayOut: (record) => networkParts.wayOut(record),
     log,
   })
@@ -96,7 +97,7 @@ export function createServices(options: ServiceOptions): Services {
     greet: async (handle, signal) => void (await guests.get(await socketOf(driver, handle), signal)),
     specForStart: (record) => networkParts.specForStart(record),
     forgetSecrets: (record) => networkParts.forget(record),
-    openNetwork: async (record, handle) => void (await networks.open(record, handle)),
+    openNetwork: (record, handle) => networks.open(record, handle),
     closeNetwork: (id) => networks.close(id),
     disconnect: async (handle) => guests.drop(await socketOf(driver, handle)),
     announce: (change) => announce({ events, audit: options.audit, follow, forget, rescheduled: () => autopilot.reset(), log }, change),
@@ -156,7 +157,7 @@ function meteringOf({ paths }: ServiceOptions) {
   return {
     mayMatter,
     of: async (settings: LlmSettings | undefined): Promise<Metering | undefined> =>
-      settings === undefined && !mayMatter() ? undefined : await (opened ??= open()),
+      !asksForMetering(settings ?? NO_LLM_SETTINGS) && !mayMatter() ? undefined : await (opened ??= open()),
     close: async (): Promise<void> => (await opened)?.close(),
   }
 }
@@ -219,9 +220,9 @@ function followWith({ driver, log }: ServiceOptions, { guests, lifecycle, backgr
     }
     try {
       // After a start it is open already; after a new daemon has come, it is opened here.
-      await networks.open(record, handle)
+      await networks.reopen(record, handle)
     } catch (error) {
-      log(`sandbox ${record.name}: its ports are not published: ${error instanceof Error ? error.message : String(error)}`)
+      log(`sandbox ${record.name}: its network is closed: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
   return (record) => background.run(`sandbox ${record.name}`, () => keep(record))
