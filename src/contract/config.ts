@@ -2,7 +2,8 @@ import type { SecretSettings } from './secrets.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Isolation } from './isolation.ts'
 import type { LlmSettings } from './llm.ts'
-import type { PublishedPort } from './network.ts'
+import type { GitRule } from './git-rules.ts'
+import type { ProxyHook, PublishedPort } from './network.ts'
 
 /** Security profiles a user can name. `custom` in a config file means the values of `moderate` plus overrides. */
 export const PROFILE_NAMES = ['permissive', 'moderate', 'restrictive'] as const
@@ -97,6 +98,10 @@ export interface ResolvedConfig {
   readonly publish: readonly PublishedPort[]
   readonly environment: Readonly<Record<string, string>>
   readonly api?: ApiConfig
+  /** What may be pushed over HTTPS. Absent = no rules, and whatever the network rules allow. */
+  readonly gitRules?: readonly GitRule[]
+  /** Never of a project's file. Absent = none. */
+  readonly hooks?: readonly ProxyHook[]
   /** Absent = as `NO_SECRET_SETTINGS`. */
   readonly secrets?: SecretSettings
   /** PEM files of authorities that servers outside are trusted by besides those of this machine: `network.extra_ca` of the user's own file. */

@@ -91,10 +91,13 @@ export interface PublishedPort {
   readonly protocol: 'tcp' | 'udp'
 }
 
+export const HOOK_EVENTS = ['on_request', 'on_response'] as const
+export const HOOK_TARGETS = ['webhook', 'file', 'audit'] as const
+
 /** A program or file that is told of requests that the gateway opened. */
 export interface ProxyHook {
   readonly name: string
-  readonly event: 'on_request' | 'on_response'
+  readonly event: (typeof HOOK_EVENTS)[number]
   readonly target:
     | { readonly type: 'webhook'; readonly url: string }
     | { readonly type: 'file'; readonly path: string }

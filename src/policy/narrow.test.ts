@@ -73,6 +73,7 @@ const WIDENING: readonly Case[] = [
   { file: { network: { ports: ['0.0.0.0:8080:80'] } }, key: 'network.ports' },
   { file: { network: { ports: ['8080:80:90:100'] } }, key: 'network.ports' },
   { file: { network: { ports: ['127.0.0.1.evil.org:80:80'] } }, key: 'network.ports' },
+  { file: { network: { git: [{ host: 'git.example.com', push: ['main'] }] } }, key: 'network.git' },
   { file: { network: { vsock_cid: 3 } }, key: 'network.vsock_cid' },
   { file: { ports: { '0.0.0.0:80': 80 } }, key: 'ports' },
   { file: { ports: { 80: '0.0.0.0:80:80' } }, key: 'ports' },

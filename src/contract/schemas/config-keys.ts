@@ -1,4 +1,5 @@
 import { COMPATIBILITY_MODES, NETWORK_LEVELS, PROFILE_NAMES } from '../config.ts'
+import { HOOK_EVENTS, HOOK_TARGETS } from '../network.ts'
 import { SWAP_PLACES } from '../secrets.ts'
 import { ISOLATION_ORDER } from '../isolation.ts'
 import { any, choice, either, flag, label, later, list, map, now, number, open, required, table, text, whole } from './config-shape.ts'

@@ -11,14 +11,15 @@ import type {
 import type { Isolation } from '../../contract/isolation.ts'
 import type { ConfigFile } from '../../contract/schemas/config-keys.ts'
 import { CONFIG_SHAPE } from '../../contract/schemas/config-keys.ts'
-import type { PublishedPort } from '../../contract/network.ts'
+import type { GitRule } from '../../contract/git-rules.ts'
+import type { ProxyHook, PublishedPort } from '../../contract/network.ts'
 import type { TableKeys } from '../../contract/schemas/config-shape.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { LlmSettings } from '../../contract/llm.ts'
 import { llmOf } from './llm-keys.ts'
 import { secretsOf } from './secret-keys.ts'
 import type { SecretSettings } from '../../contract/secrets.ts'
-import { publishedPorts } from './network-keys.ts'
+import { gitRules, proxyHooks, publishedPorts } from './network-keys.ts'
 import { DEFAULT_IMAGE, RUNTIME_IMAGES } from '../../images/detect/runtime-images.ts'
 
 /** One config file in the words of `ResolvedConfig`; what it does not say is undefined. */
@@ -36,6 +37,8 @@ export interface Layer {
   readonly api: ApiConfig
   readonly domains: { readonly allow: readonly string[]; readonly block: readonly string[]; readonly allowlistOnly: boolean | undefined }
   readonly publish: readonly PublishedPort[]
+  readonly gitRules: readonly GitRule[]
+  readonly hooks: readonly ProxyHook[]
   readonly extraCa: readonly string[]
   readonly llm: LlmSettings
   readonly secrets: SecretSettings
@@ -71,6 +74,9 @@ export function toLayer(file: ConfigFile, source: ConfigSource): Layer {
       allowlistOnly: file.security?.domains?.allowlist_only,
     },
     publish: publishedPorts(file),
+    gitRules: gitRules(file),
+    // Trusted or not: a project does not say who is told about requests.
+    hooks: source.kind === 'project' ? [] : proxyHooks(file),
     extraCa: file.network?.extra_ca ?? [],
     llm: llmOf(file, source.path),
     secrets: secretsOf(file, source),

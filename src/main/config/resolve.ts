@@ -81,11 +81,25 @@ function mergeLayers(layers: readonly Layer[]): Merged {
     },
     publish: layers.flatMap(({ publish }) => publish),
     extraCa: layers.flatMap(({ extraCa }) => extraCa),
+    ...filled(
+      'gitRules',
+      layers.flatMap(({ gitRules }) => gitRules),
+    ),
+    ...filled(
+      'hooks',
+      layers.flatMap(({ hooks }) => hooks),
+    ),
     environment: Object.fromEntries(layers.flatMap(({ environment }) => Object.entries(environment))),
     api: Object.assign({}, ...layers.map(({ api }) => api)) as ApiConfig,
     llm: mergeLlm(layers.map(({ llm }) => llm)),
     secrets: mergeSecrets(layers.map(({ secrets }) => secrets)),
   }
+}
+
+/** A list that is absent when it is empty. */
+function filled<K extends 'gitRules' | 'hooks', T>(key: K, list: readonly T[]): { readonly [P in K]?: readonly T[] } {
+  // The cast is true because a computed key of type K gives exactly this record.
+  return list.length === 0 ? {} : ({ [key]: list } as unknown as { readonly [P in K]?: readonly T[] })
 }
 
 /** What the layers below allow, for a project's file at `realPath`. */
