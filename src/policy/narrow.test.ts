@@ -70,6 +70,7 @@ const WIDENING: readonly Case[] = [
   { file: { build: { context: '/' } }, key: 'build.context' },
   { file: { files: [{ source: '/etc/passwd', dest: '/a' }] }, key: 'files' },
   { file: { volumes: ['data:/data'] }, key: 'volumes' },
+  { file: { network: { extra_ca: ['/ca.pem'] } }, key: 'network.extra_ca' },
   { file: { network: { ports: ['0.0.0.0:8080:80'] } }, key: 'network.ports' },
   { file: { network: { ports: ['8080:80:90:100'] } }, key: 'network.ports' },
   { file: { network: { ports: ['127.0.0.1.evil.org:80:80'] } }, key: 'network.ports' },
