@@ -39,6 +39,7 @@ func (a *agent) shutdown(s *wire.Stream) {
 	a.killAll()
 	a.reaper.awaitNone(killTime)
 	a.awaitCommands(killTime)
+	a.finishNetwork()
 	s.End(struct{}{})
 	s.Conn().Bye()
 }

@@ -16,6 +16,7 @@ import (
 
 	"agentkernel/guest/internal/plan"
 	"agentkernel/guest/internal/status"
+	"agentkernel/guest/internal/tun"
 )
 
 // Main carries out prologue and plan from the control descriptor. It returns only on failure. asRoot says that we may drop
@@ -40,7 +41,7 @@ func Main(asRoot bool) int {
 
 // build makes the mounts and the network, joins the run's control groups, gives up what privileges we have and becomes bubblewrap.
 func build(asRoot bool, join func(files []string) error) int {
-	if err := raiseLoopback(); err != nil {
+	if err := tun.Loopback(); err != nil {
 		return status.Fail("launch", "loopback", err)
 	}
 	var prologue plan.Prologue
@@ -65,7 +66,7 @@ func build(asRoot bool, join func(files []string) error) int {
 	if err != nil {
 		return status.Fail("launch", "egress connection", err)
 	}
-	if err := keepPorts(&work); err != nil {
+	if err := openPorts(&work); err != nil {
 		return status.Fail("launch", "published ports", err)
 	}
 	if step, err := b.finish(&work); err != nil {

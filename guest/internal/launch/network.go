@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -18,24 +17,6 @@ import (
 
 // noTUN stands for the descriptor of a device that could not be made.
 const noTUN = -1
-
-// raiseLoopback makes 127.0.0.1 and ::1 work in a fresh network namespace; the kernel adds the addresses by itself.
-func raiseLoopback() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	request, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(request))); errno != 0 {
-		return errno
-	}
-	return nil
-}
 
 // wires are the descriptors of the network that go down to process 1.
 type wires struct{ egress, tun int }
@@ -68,18 +49,9 @@ func openNetwork(work *plan.Plan) (*wires, error) {
 		status.Send(status.Line{Network: status.Proxied, Step: "tun", Errno: int(number), Detail: err.Error()})
 		return w, nil
 	}
-	outlive(device)
+	tun.Outlive(device)
 	w.tun = device
 	return w, nil
-}
-
-// outlive lets the device end with its namespace, which the kernel does in its own time, and not with its last descriptor: process 1
-// would wait tens of milliseconds for that at its end. Nobody can take it over meanwhile: it has one queue, which is in use; inside
-// there is no way to open one; and where there is another user than the sandbox's, it is theirs.
-func outlive(device int) {
-	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(device), unix.TUNSETOWNER, uintptr(unix.Geteuid()))
-	// Where it fails, the end is slow.
-	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(device), unix.TUNSETPERSIST, 1)
 }
 
 // arguments tell process 1 of the descriptors, which survive the exec from here on.

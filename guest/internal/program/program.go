@@ -23,6 +23,7 @@ func Inside(open uplink.Open) Modes {
 	return Modes{
 		"init":          func(arguments []string) int { return pidone.Main(arguments, open) },
 		"agent":         func(arguments []string) int { return agent.Main(arguments, open) },
+		agent.ApartMode: func(arguments []string) int { return agent.ApartMain(arguments, open) },
 		agent.StageMode: agent.StageMain,
 	}
 }

@@ -23,55 +23,32 @@ const (
 type child struct {
 	pid   int
 	pidfd int
-	// control is the way for orders. That it ends tells process 1 to end.
-	control *os.File
-	// status is where lines come from, and socket is our end of the agent's.
-	status *os.File
-	socket *os.File
-	// egress is our end of the egress connection; nil without a network.
-	egress *os.File
+	*wires
 }
 
 // startChild starts the sandbox. It must be called on the thread that lives as long as we do: the kernel kills the child when
 // the thread that made it ends.
 func startChild(o *Orders) (*child, error) {
-	var control, report [2]int
-	if err := unix.Pipe2(control[:], unix.O_CLOEXEC); err != nil {
+	w, err := newWires(o.Network)
+	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(control[0])
-	if err := unix.Pipe2(report[:], unix.O_CLOEXEC); err != nil {
-		_ = unix.Close(control[1])
-		return nil, err
-	}
-	defer unix.Close(report[1])
-	c := &child{pidfd: -1, control: nonblocking(control[1], "control"), status: nonblocking(report[0], "status")}
-	if err := c.start(o, control[0], report[1]); err != nil {
+	defer w.closeTheirs()
+	c := &child{pidfd: -1, wires: w}
+	if err := c.start(o); err != nil {
 		c.release()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *child) start(o *Orders, control, report int) error {
-	theirs, err := c.makeSockets(o.Network)
-	defer func() {
-		for _, fd := range theirs {
-			_ = unix.Close(fd)
-		}
-	}()
-	if err != nil {
-		return err
-	}
+func (c *child) start(o *Orders) error {
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(null)
-	files := []uintptr{uintptr(null), uintptr(null), uintptr(null), uintptr(control), uintptr(report)}
-	for _, fd := range theirs {
-		files = append(files, uintptr(fd))
-	}
+	files := c.files(null)
 	args := []string{"agentkernel-guest", o.Mode, launch.WithSocket}
 	if o.Network {
 		args = append(args, launch.WithEgress)
@@ -99,24 +76,6 @@ func (c *child) start(o *Orders, control, report int) error {
 		go func() { _, _ = c.control.Write(orders) }()
 	}
 	return nil
-}
-
-// makeSockets connects us with the agent, and returns its ends in the order in which it gets them: first that for us to open
-// streams on, then with a network that for the sandbox to do so.
-func (c *child) makeSockets(network bool) (theirs []int, err error) {
-	ours := []**os.File{&c.socket}
-	if network {
-		ours = append(ours, &c.egress)
-	}
-	for i, end := range ours {
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return theirs, err
-		}
-		*end = nonblocking(pair[0], []string{"agent", "egress"}[i])
-		theirs = append(theirs, pair[1])
-	}
-	return theirs, nil
 }
 
 // bareAgent is the command line of an agent with nothing between it and us: no namespaces, so no network device either.
@@ -191,11 +150,7 @@ func (c *child) kill() {
 }
 
 func (c *child) release() {
-	for _, file := range []*os.File{c.control, c.status, c.socket, c.egress} {
-		if file != nil {
-			_ = file.Close()
-		}
-	}
+	c.closeOurs()
 	if c.pidfd >= 0 {
 		_ = unix.Close(c.pidfd)
 	}

@@ -34,7 +34,8 @@ type command struct {
 	failure *wire.ErrorBody
 	readers int
 	dropped bool
-	untold  []any // events for the agent; the first is being sent
+	untold  []any  // events for the agent; the first is being sent
+	apart   *apart // nil when it uses the sandbox's network
 }
 
 func newCommand(request execRequest, stdout, stderr *outlog.Log) *command {
@@ -50,6 +51,9 @@ func (c *command) collect() {
 	for {
 		m, err := c.stream.Recv()
 		if err != nil {
+			if own := c.getApart(); own != nil {
+				own.kill()
+			}
 			c.finish(nil, err)
 			return
 		}
@@ -61,6 +65,10 @@ func (c *command) collect() {
 		case wire.EventType:
 			c.event(m)
 		case wire.EndType:
+			// No flow of the command comes after its end.
+			if own := c.getApart(); own != nil {
+				own.end(0)
+			}
 			var how result
 			if m.Decode(&how) != nil || !how.sane() {
 				c.finish(nil, errors.New("the agent's word for how the command ended makes no sense"))

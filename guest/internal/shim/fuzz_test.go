@@ -51,16 +51,17 @@ func readAll(t *testing.T, file *os.File) string {
 	return text.String()
 }
 
-// FuzzExecRequest: what is taken of a request is what the agent is asked for, but for detach.
+// FuzzExecRequest: what is taken of a request is what the agent is asked for, but for what is not its business.
 func FuzzExecRequest(f *testing.F) {
 	f.Add([]byte(`{"op":"exec","id":"a","argv":["x","é"],"detach":true,"tty":{"cols":1}}`))
+	f.Add([]byte(`{"network":true,"Network":true,"n\u0065twork":true}`))
 	f.Add([]byte(`{"detach":false,"detach":true,"id":"a","ID":"b"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var request execRequest
 		if !json.Valid(data) || json.Unmarshal(data, &request) != nil {
 			return
 		}
-		forwarded, err := withoutMember(data, "detach")
+		forwarded, err := forAgent(data)
 		if err != nil {
 			return
 		}
@@ -68,8 +69,8 @@ func FuzzExecRequest(f *testing.F) {
 		if err := json.Unmarshal(forwarded, &again); err != nil {
 			t.Fatal(err)
 		}
-		if again.Detach {
-			t.Fatalf("detached in %q", forwarded)
+		if again.Detach || again.Network {
+			t.Fatalf("too much in %q", forwarded)
 		}
 		if strings.Join(again.Argv, "\x00") != strings.Join(request.Argv, "\x00") {
 			t.Fatalf("%q became %q", data, forwarded)

@@ -1,7 +1,9 @@
 package shim
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"sync"
 
 	"agentkernel/guest/internal/wire"
@@ -22,8 +24,8 @@ type gateways struct {
 	hello wire.Hello
 
 	mu sync.Mutex
-	// sandbox is the sandbox's side; nil before it is served.
-	sandbox *wire.Conn
+	// sandbox is the sandbox's side: that of its process 1, and one for each command that has a network of its own.
+	sandbox map[*wire.Conn]struct{}
 	clients map[*wire.Conn]struct{}
 	current *wire.Conn
 	closed  bool
@@ -31,25 +33,29 @@ type gateways struct {
 
 func newGateways(version string) *gateways {
 	hello := wire.Hello{Role: "shim", Version: version, Features: []string{featureEgress}}
-	return &gateways{hello: hello, clients: map[*wire.Conn]struct{}{}}
+	return &gateways{hello: hello, sandbox: map[*wire.Conn]struct{}{}, clients: map[*wire.Conn]struct{}{}}
 }
 
-// serve passes on what the sandbox opens, until its process 1 is gone or breaks a rule of the protocol.
-func (g *gateways) serve(socket *os.File) {
-	conn := wire.NewConn(socket, g.hello, g.pass)
+// serve passes on what the sandbox opens, until the agent at the other end is gone or breaks a rule of the protocol. With a tag, all
+// flows bear it: they come from the network of the command of that id.
+func (g *gateways) serve(socket *os.File, tag string) {
+	conn := wire.NewConn(socket, g.hello, func(stream *wire.Stream) { g.pass(stream, tag) })
 	conn.AllowStreams(wire.MaxFlows)
 	g.mu.Lock()
-	g.sandbox = conn
+	g.sandbox[conn] = struct{}{}
 	closed := g.closed
 	g.mu.Unlock()
 	if closed {
 		conn.Close()
 	}
 	_ = conn.Run()
+	g.mu.Lock()
+	delete(g.sandbox, conn)
+	g.mu.Unlock()
 }
 
 // pass hands one flow of the sandbox to the gateway.
-func (g *gateways) pass(stream *wire.Stream) {
+func (g *gateways) pass(stream *wire.Stream, tag string) {
 	if op := stream.Op(); op != "tcp" && op != "udp" {
 		stream.Fail("unknown_op", "no such flow", 0)
 		return
@@ -59,7 +65,7 @@ func (g *gateways) pass(stream *wire.Stream) {
 		return
 	}
 	// Whose a flow is, is for us to say.
-	payload, err := withoutMember(stream.Payload(), "tag")
+	payload, err := withTag(stream.Payload(), tag)
 	if err != nil {
 		bad(stream, err.Error())
 		return
@@ -121,14 +127,14 @@ func (g *gateways) follow(conn *wire.Conn) {
 func (g *gateways) close() {
 	g.mu.Lock()
 	g.closed = true
-	sandbox := g.sandbox
+	sandbox := slices.Collect(maps.Keys(g.sandbox))
 	var conns []*wire.Conn
 	for conn := range g.clients {
 		conns = append(conns, conn)
 	}
 	g.mu.Unlock()
-	if sandbox != nil {
-		sandbox.Close()
+	for _, conn := range sandbox {
+		conn.Close()
 	}
 	var parted sync.WaitGroup
 	for _, conn := range conns {

@@ -48,10 +48,9 @@ func (s *sandbox) exec(stream *wire.Stream) {
 		return
 	}
 	payload := stream.Payload()
-	if request.Detach {
+	if request.Detach || request.Network {
 		var err error
-		// To the agent no command is detached, because we never let go of one and a CANCEL of ours always means its end.
-		if payload, err = withoutMember(payload, "detach"); err != nil {
+		if payload, err = forAgent(payload); err != nil {
 			bad(stream, err.Error())
 			return
 		}
@@ -61,7 +60,7 @@ func (s *sandbox) exec(stream *wire.Stream) {
 		stream.FailWith(refusal)
 		return
 	}
-	if err := s.start(c, payload); err != nil {
+	if err := s.start(c, payload, request.Network); err != nil {
 		stream.FailWith(err)
 		return
 	}
@@ -69,9 +68,9 @@ func (s *sandbox) exec(stream *wire.Stream) {
 	f.run()
 }
 
-// start opens the command at the agent and collects from it, whoever follows.
-func (s *sandbox) start(c *command, payload json.RawMessage) *wire.ErrorBody {
-	opened, err := s.agent.Open(payload)
+// start opens the command at its agent and collects from it, whoever follows.
+func (s *sandbox) start(c *command, payload json.RawMessage, ownNetwork bool) *wire.ErrorBody {
+	opened, err := s.openAt(c, payload, ownNetwork)
 	if err != nil {
 		c.finish(nil, err)
 		s.commands.retire(c)
@@ -83,6 +82,22 @@ func (s *sandbox) start(c *command, payload json.RawMessage) *wire.ErrorBody {
 		s.commands.retire(c)
 	}()
 	return nil
+}
+
+func (s *sandbox) openAt(c *command, payload json.RawMessage, ownNetwork bool) (*wire.Stream, error) {
+	if !ownNetwork {
+		return s.agent.Open(payload)
+	}
+	own, refusal := s.startApart(c.id)
+	if refusal != nil {
+		return nil, refusal
+	}
+	c.setApart(own)
+	stream, err := own.agent.Open(payload)
+	if err != nil {
+		own.kill()
+	}
+	return stream, err
 }
 
 func (s *sandbox) attach(stream *wire.Stream) {

@@ -33,6 +33,8 @@ type Orders struct {
 	Network    bool            `json:"network"`
 	Restart    *Restart        `json:"restart"`
 	Version    string          `json:"version"`
+	// entry is what a command with a network of its own needs of the plan; nil where there cannot be any.
+	entry []byte
 }
 
 // Restart is how to start a daemon that has crashed.

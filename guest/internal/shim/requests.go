@@ -3,6 +3,7 @@ package shim
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,6 +17,8 @@ type execRequest struct {
 	Argv   []string        `json:"argv"`
 	TTY    json.RawMessage `json:"tty"`
 	Detach bool            `json:"detach"`
+	// Network says that the command has a network of its own.
+	Network bool `json:"network"`
 }
 
 type attachRequest struct {
@@ -94,13 +97,39 @@ func validID(id string) bool {
 	return len(id) >= 1 && len(id) <= 64
 }
 
-// withoutMember is a request without a member. Whoever reads it may take names as loosely as we do.
-func withoutMember(payload json.RawMessage, member string) (json.RawMessage, error) {
+// forAgent is a request to start a command as its agent gets it. To the agent no command is detached, because we never let go of one and a
+// CANCEL of ours always means its end. Nor does it know of other networks than its own.
+func forAgent(payload json.RawMessage) (json.RawMessage, error) {
+	members, err := membersBut(payload, "detach", "network")
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(members)
+}
+
+// membersBut are those of a request but some. Whoever reads it may take names as loosely as we do.
+func membersBut(payload json.RawMessage, names ...string) (map[string]json.RawMessage, error) {
 	members := map[string]json.RawMessage{}
 	if err := json.Unmarshal(payload, &members); err != nil {
 		return nil, err
 	}
-	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return strings.EqualFold(name, member) })
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool {
+		return slices.ContainsFunc(names, func(unwanted string) bool { return strings.EqualFold(name, unwanted) })
+	})
+	return members, nil
+}
+
+// withTag is a flow that bears this tag and no other; with "", none.
+func withTag(payload json.RawMessage, tag string) (json.RawMessage, error) {
+	members, err := membersBut(payload, "tag")
+	if err != nil {
+		return nil, err
+	}
+	if tag != "" {
+		if members["tag"], err = json.Marshal(tag); err != nil {
+			return nil, err
+		}
+	}
 	return json.Marshal(members)
 }
 

@@ -8,11 +8,13 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"agentkernel/guest/internal/enter"
 	"agentkernel/guest/internal/outlog"
 	"agentkernel/guest/internal/status"
 	"agentkernel/guest/internal/wire"
@@ -33,8 +35,12 @@ const (
 	quietAfter = 2 * time.Second
 )
 
-// featureLog is what we speak to clients besides what the agent does.
-const featureLog = "log"
+// What we speak to clients besides what the agent does.
+const (
+	featureLog = "log"
+	// featureNetworks says that a command may have a network of its own.
+	featureNetworks = "exec_network"
+)
 
 // sandbox is what one shim is there for.
 type sandbox struct {
@@ -49,6 +55,7 @@ type sandbox struct {
 	gateways *gateways // nil without a network
 	watch    *watch
 	quiet    *time.Timer
+	aparts   atomic.Int64  // commands with networks of their own
 	told     chan struct{} // closed when the sandbox has no more status lines
 	heard    chan struct{} // closed when its agent has no more to say
 
@@ -118,6 +125,10 @@ func begin(o *Orders, r *report, options outlog.Options) (*sandbox, string, erro
 		p.leave(ended{Reason: "start_failed", Detail: err.Error()})
 		return nil, "start the sandbox", err
 	}
+	if o.Network && o.Mode != noIsolation {
+		// What is wrong with it the launch helper says better.
+		o.entry, _ = enter.Orders(o.Plan)
+	}
 	// They have been handed on, and may be long.
 	o.Prologue, o.Plan, o.AgentSpec = nil, nil, nil
 	s.agent = wire.NewConn(s.child.socket, wire.Hello{Role: "shim", Version: o.Version, Features: []string{}}, nil)
@@ -125,7 +136,7 @@ func begin(o *Orders, r *report, options outlog.Options) (*sandbox, string, erro
 	go s.listenToAgent()
 	if o.Network {
 		s.gateways = newGateways(o.Version)
-		go s.gateways.serve(s.child.egress)
+		go s.gateways.serve(s.child.egress, "")
 		go accept(p.egress, s.gateways.greet)
 	}
 	go s.obey(signals)
@@ -175,7 +186,7 @@ func (s *sandbox) open() {
 		s.child.kill()
 		return
 	}
-	hello := wire.Hello{Role: "shim", Version: s.orders.Version, Features: features(peer)}
+	hello := wire.Hello{Role: "shim", Version: s.orders.Version, Features: s.features(peer)}
 	s.server = &server{
 		hello: hello, handler: s.handle, arrived: s.watch.arrived, left: s.watch.left, clients: map[*wire.Conn]struct{}{},
 	}
@@ -187,10 +198,13 @@ func (s *sandbox) open() {
 }
 
 // features are the agent's, and those that we add.
-func features(agent wire.Hello) []string {
+func (s *sandbox) features(agent wire.Hello) []string {
 	list := append([]string{}, agent.Features...)
 	if agent.Has("exec") && !agent.Has(featureLog) {
 		list = append(list, featureLog)
+	}
+	if s.orders.entry != nil {
+		list = append(list, featureNetworks)
 	}
 	return list
 }
@@ -215,6 +229,7 @@ func (s *sandbox) stop(grace time.Duration) error {
 		return nil
 	}
 	time.AfterFunc(grace+stopMargin, s.child.kill)
+	grace = s.stopApart(grace)
 	stream, err := s.agent.Open(map[string]any{"op": "shutdown", "grace_ms": grace.Milliseconds()})
 	if err != nil {
 		return err

@@ -1,6 +1,12 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
+
+// lingering is how long a stream may take to end whose opener is gone, and had said all it had to say.
+const lingering = 10 * time.Second
 
 // Relay serves a stream by opening the same one on another connection and passing every frame on as it is, in both directions.
 // Credit is passed on too, so that nothing piles up here beyond what the two ends allow each other. It returns when the stream
@@ -72,6 +78,8 @@ func (s *Stream) pass(next segment) bool {
 			return false
 		}
 		s.countEvent(size)
+	case EOFType:
+		s.spoken = s.spoken || s.opener
 	case EndType, ErrorType:
 		s.finishLocked(next.kind, next.body)
 		return true
@@ -100,8 +108,28 @@ func (s *Stream) passCredit(n int) {
 // partnerLost ends this half when the connection of the other has ended.
 func (s *Stream) partnerLost() {
 	if s.opener {
-		s.Drop()
+		s.c.mu.Lock()
+		spoken := s.spoken
+		s.c.mu.Unlock()
+		if spoken {
+			s.linger()
+		} else {
+			s.Drop()
+		}
 		return
 	}
 	s.Fail("agent_lost", "the sandbox's agent is gone", 0)
+}
+
+// linger lets the peer take what the opener had sent before it went. What the peer sends is dropped, and not made up for.
+func (s *Stream) linger() {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.finished || s.c.ended {
+		return
+	}
+	s.relay = nil
+	s.discard = true
+	s.in.clear()
+	time.AfterFunc(lingering, s.Drop)
 }

@@ -45,6 +45,8 @@ type Stream struct {
 	eventBytes int
 
 	relay *Stream // the other half
+	// spoken says that the other half, the opener's, sent EOF.
+	spoken bool
 	// extraCredit came while there was no other half yet.
 	extraCredit int
 }
