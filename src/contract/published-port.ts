@@ -41,6 +41,17 @@ export function placeOf({ hostAddress, hostPort }: PublishedPort): string {
   return `${hostAddress.includes(':') ? `[${hostAddress}]` : hostAddress}:${hostPort}`
 }
 
+/** Each port once: what a config file and a flag both ask for is one wish. */
+export function eachOnce(ports: readonly PublishedPort[]): readonly PublishedPort[] {
+  return [...new Map(ports.map((port) => [formatPublishedPort(port), port])).values()]
+}
+
+/** What to tell whoever publishes ports beyond this machine; nothing otherwise. */
+export function farPortNotices(ports: readonly PublishedPort[]): string[] {
+  const far = ports.filter((port) => !isLoopback(port)).map(formatPublishedPort)
+  return far.length === 0 ? [] : [`published beyond this machine: ${far.join(', ')}; everyone on your network can reach it.`]
+}
+
 /** True when only this machine reaches it. */
 export function isLoopback({ hostAddress }: PublishedPort): boolean {
   return hostAddress === '::1' || (QUAD.test(hostAddress) && hostAddress.startsWith('127.'))

@@ -115,4 +115,6 @@ export interface RunResult {
   readonly backend: string
   readonly profile: ProfileName
   readonly network: NetworkLevel
+  /** Published ports with the numbers that the host chose (`8080:80`); absent without any. */
+  readonly ports?: readonly string[]
 }

@@ -205,6 +205,8 @@ export interface DriverFacts {
   readonly egress: SandboxEgress
   /** True when a command can have a network of its own, whose flows bear its id. @default false */
   readonly commandNetworks?: boolean
+  /** True when ports of single runs can be published (`RunSpec.ports`). @default false */
+  readonly runPorts?: boolean
   /** Limits this driver can hold on every machine; `best-effort` depends on the machine and is told by `probe`. */
   readonly limits: 'enforced' | 'best-effort'
   /** True when the host's own programs are the root file system, so that no image is needed. */

@@ -10,7 +10,7 @@ import { checkIsolation } from '../policy/isolation.ts'
 import { type Machine, type ResolvedPermissions, resolvePermissions } from '../policy/permissions.ts'
 import { noticesBefore } from './notices.ts'
 import type { BegunRun } from './begin-run.ts'
-import { networkForRun, type NetworkOfRun, type RunNetworkDeps } from './network/for-run.ts'
+import { type LastWords, networkForRun, type NetworkOfRun, type RunNetworkDeps } from './network/for-run.ts'
 import { wantedSecrets } from './network/run-secrets.ts'
 import { exitCodeOfOutcome, sentencesAbout } from './run-report.ts'
 import { insideDirectory, sandboxEnvironment } from './run-inputs.ts'
@@ -55,7 +55,7 @@ export async function run(deps: RunDeps, begun: BegunRun, request: RunRequest, i
   recovery.alongside(() => deps.audit.rehearse?.())
   const started = deps.now()
   let outcome: RunOutcome
-  let lastWords: readonly string[] = []
+  let lastWords: LastWords | undefined
   try {
     outcome = await runRecorded(deps, prepared, decided.spec, request, signal)
   } finally {
@@ -63,7 +63,7 @@ export async function run(deps: RunDeps, begun: BegunRun, request: RunRequest, i
   }
   const durationMs = deps.now() - started
   await recovery.done()
-  return report(deps, io, decided, outcome, { backend: driver.name, durationMs, lastWords })
+  return report(deps, io, decided, outcome, { backend: driver.name, durationMs, ...(lastWords === undefined ? {} : { lastWords }) })
 }
 
 async function decide(
@@ -182,14 +182,14 @@ async function report(
   io: RunIo,
   { spec, workspace, network }: Decided,
   outcome: RunOutcome,
-  { backend, durationMs, lastWords }: { readonly backend: string; readonly durationMs: number; readonly lastWords: readonly string[] },
+  { backend, durationMs, lastWords }: { readonly backend: string; readonly durationMs: number; readonly lastWords?: LastWords },
 ): Promise<RunResult> {
   const result = resultOf(spec, outcome, { durationMs, backend, ports: network.ports?.ports })
   sentencesAbout(outcome, spec, durationMs).forEach((text) => io.onNotice(text))
   const after = workspace.noticeAfter?.()
   if (after !== undefined) io.onNotice(after)
-  for (const text of lastWords) io.onNotice(text)
-  await record(deps, io, spec, result)
+  for (const text of lastWords?.notices ?? []) io.onNotice(text)
+  await record(deps, io, spec, result, lastWords?.denials ?? [])
   return result
 }
 

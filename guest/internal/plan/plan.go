@@ -67,8 +67,8 @@ type Network struct {
 	// TUN asks for a network device, so that every program can. Where none can be made, and when it is false, process 1 offers a
 	// proxy on the loopback.
 	TUN bool `json:"tun"`
-	// Ports says that the host publishes ports of this sandbox, with InitMode RunsOnce: PortsFD goes down to process 1, whose orders
-	// say so too. An agent is asked on its own socket.
+	// Ports says that the host publishes ports of this sandbox. With InitMode RunsOnce PortsFD goes down to process 1, whose orders
+	// say so too; an agent is asked on its own socket.
 	Ports bool `json:"ports"`
 }
 

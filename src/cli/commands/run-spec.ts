@@ -70,7 +70,7 @@ export const RUN_SPEC: CommandSpec = {
     { name: 'branch', summary: 'Keep it, named after the git project and branch; one that is there already is used again' },
     { name: 'verbose', short: 'v', summary: 'Say at once when something is refused on the network' },
     { name: 'quiet', short: 'q', summary: 'No notices on stderr' },
-    { name: 'json', summary: 'Print one object: exit_code, ended, duration_ms, stdout, stderr' },
+    { name: 'json', summary: 'Print one object: exit_code, ended, duration_ms, stdout, stderr, and ports with --publish' },
   ],
   examples: [
     { command: `agentkernel run python3 -c "print('Hello from sandbox!')"`, note: 'Run a line of Python' },

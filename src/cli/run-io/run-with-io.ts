@@ -59,6 +59,7 @@ function report(result: RunResult, captured: { readonly stdout: string; readonly
     duration_ms: Math.round(result.durationMs),
     stdout: captured.stdout,
     stderr: captured.stderr,
+    ...(result.ports === undefined ? {} : { ports: result.ports }),
     ...(captured.truncated ? { truncated: true } : {}),
   }
 }

@@ -47,7 +47,7 @@ export class NamespaceDriver implements Driver {
 
   get facts(): DriverFacts {
     const limits = this.#machine.cgroups.writable() ? 'enforced' : 'best-effort'
-    return { isolation: 'container', egress: this.#machine.egress(), limits, hostRoot: true }
+    return { isolation: 'container', egress: this.#machine.egress(), limits, hostRoot: true, runPorts: true }
   }
 
   async probe(signal: AbortSignal) {
@@ -91,7 +91,11 @@ export class NamespaceDriver implements Driver {
     try {
       if (spec.image !== 'host') throw new AppError('not_available_yet', `the image "${spec.image}" cannot be used yet; only "host" can`)
       const bwrapPath = this.#machine.requireBubblewrap()
-      const seccomp = await seccompProgram(spec.permissions.seccomp, this.#options.arch, spec.network !== undefined)
+      const seccomp = await seccompProgram(
+        spec.permissions.seccomp,
+        this.#options.arch,
+        spec.network !== undefined || spec.ports !== undefined,
+      )
       folder = this.#createFolder(spec.id)
       group = this.#createGroup(folder, spec)
       const { home, helperPath } = this.#options

@@ -41,7 +41,7 @@ export function launchPlan(input: PlanInput): LaunchPlan & { readonly spec: Init
     mounts: [...own, ...homeSteps(input), ...workspace, ...networkSteps(spec.network), ...secretFileSteps(spec.secretFiles)].map((step) =>
       withRunFolder(step, input.folder.path),
     ),
-    ...networkPart(spec.network),
+    ...networkPart(spec.network, spec.ports !== undefined),
     ...identityPart(begun, project),
     detach: spec.workspace?.mode === 'copy' ? [RUN_MOUNT, LOWER_MOUNT] : [RUN_MOUNT],
     spec: {
@@ -50,6 +50,7 @@ export function launchPlan(input: PlanInput): LaunchPlan & { readonly spec: Init
       env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
       cwd: spec.cwd ?? WORKSPACE,
       terminal,
+      ...(spec.ports === undefined ? {} : { ports: true }),
     },
   }
 }

@@ -29,21 +29,25 @@ export class Launcher {
   readonly #io: RunIo
   /** Our end of the egress connection, until somebody takes it. It is made before it is known whether there will be a network. */
   #egress: number | undefined
+  /** The same of the connection that published ports are asked on. */
+  #ports: number | undefined
 
   constructor(helper: { readonly path: string; readonly asRoot: boolean }, prologue: LaunchPrologue, io: RunIo) {
     const control = createPipe()
     const status = createPipe()
     const egress = createSocketPair()
+    const ports = createSocketPair()
     this.#io = io
     this.#status = status.read
     this.#egress = egress.ours
+    this.#ports = ports.ours
     try {
-      this.#child = spawnHelper(helper.path, helper.asRoot, io, [control.read, status.write, egress.theirs])
+      this.#child = spawnHelper(helper.path, helper.asRoot, io, [control.read, status.write, egress.theirs, ports.theirs])
     } catch (error) {
-      for (const fd of [control.write, status.read, egress.ours]) closeSync(fd)
+      for (const fd of [control.write, status.read, egress.ours, ports.ours]) closeSync(fd)
       throw error
     } finally {
-      for (const fd of [control.read, status.write, egress.theirs]) closeSync(fd)
+      for (const fd of [control.read, status.write, egress.theirs, ports.theirs]) closeSync(fd)
     }
     this.#link = new ControlLink(control.write, this.#child)
     this.#link.write(encodeMessage(prologue))
@@ -55,7 +59,8 @@ export class Launcher {
     const lines: StatusLine[] = []
     try {
       // First of all: the gateway shall be there before the first packet.
-      if (spec.network !== undefined) this.#handOver(spec.network.attach)
+      if (spec.network !== undefined) this.#egress = handOver(this.#egress, spec.network.attach)
+      if (spec.ports !== undefined) this.#ports = handOver(this.#ports, spec.ports.attach)
       this.#link.write(encodeMessage(plan))
       io.onStarted?.()
       io.onSignalable?.((name) => this.#link.signal(signalNumber(name)))
@@ -75,25 +80,25 @@ export class Launcher {
     this.#end()
   }
 
-  /** Lets somebody have our end of the egress connection, once. */
-  #handOver(taker: (fd: number) => void): void {
-    const fd = this.#egress
-    this.#egress = undefined
-    if (fd !== undefined) taker(fd)
-  }
-
   #end(): void {
     this.#link.close()
     closeSync(this.#status)
-    this.#handOver(closeSync)
+    this.#egress = handOver(this.#egress, closeSync)
+    this.#ports = handOver(this.#ports, closeSync)
   }
+}
+
+/** Lets somebody have a descriptor, if it is still ours. It is not afterwards. */
+function handOver(fd: number | undefined, taker: (fd: number) => void): undefined {
+  if (fd !== undefined) taker(fd)
+  return undefined
 }
 
 type Child = ReturnType<typeof spawnHelper>
 
-/** `ends` are the helper's own descriptors: control, status, and the egress connection, which the argument says is there. */
+/** `ends` are the helper's own descriptors: control, status, and the connections that the arguments say are there. */
 function spawnHelper(helperPath: string, asRoot: boolean, io: RunIo, ends: readonly number[]) {
-  const command = [helperPath, asRoot ? 'launch-as-root' : 'launch-as-user', 'egress']
+  const command = [helperPath, asRoot ? 'launch-as-root' : 'launch-as-user', 'egress', 'ports']
   const stdio = [io.stdin, io.stdout, io.stderr, ...ends] as const
   const terminal = io.terminal
   // Detached: a Ctrl-C at our terminal is ours to pass on; it must not end the helper before there is a command.

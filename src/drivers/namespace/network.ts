@@ -14,9 +14,9 @@ const EPERM = 1
 /** Names are looked up at the gateway, which answers at once or not at all. */
 const RESOLV_CONF = `nameserver ${GATEWAY_ADDRESS}\noptions timeout:5 attempts:2\n`
 
-/** The part of a plan that gives a sandbox its way out, or none. */
-export function networkPart(network: NetworkView | undefined): Pick<LaunchPlan, 'network'> {
-  return { network: { egress: network !== undefined, tun: network?.tun ?? network !== undefined } }
+/** The part of a plan that gives a sandbox its way out, or none; `ports`: some are published. */
+export function networkPart(network: NetworkView | undefined, ports = false): Pick<LaunchPlan, 'network'> {
+  return { network: { egress: network !== undefined, tun: network?.tun ?? network !== undefined, ...(ports ? { ports } : {}) } }
 }
 
 /** The steps that show what programs need to use the network: who answers for names, and the files of `network`. They come last. */

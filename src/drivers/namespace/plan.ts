@@ -28,7 +28,8 @@ export interface LaunchPlan {
   readonly mode?: 'init' | 'agent'
   readonly spec: InitSpec | AgentSpec
   /** Whether there is a way out, and if so whether through a network device. Always said: see the helper. */
-  readonly network: { readonly egress: boolean; readonly tun: boolean }
+  // Ports: some are published.
+  readonly network: { readonly egress: boolean; readonly tun: boolean; readonly ports?: boolean }
 }
 
 export type IdMap = readonly IdRange[]
@@ -41,6 +42,8 @@ export interface InitSpec {
   readonly env: readonly string[]
   readonly cwd: string
   readonly terminal: boolean
+  /** Process 1 serves the connection that published ports are asked on. @default false */
+  readonly ports?: boolean
 }
 
 /** What process 1 of a sandbox that stays gives each command. */

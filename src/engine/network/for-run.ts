@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { ResolvedConfig } from '../../contract/config.ts'
 import { AppError } from '../../contract/errors.ts'
 import { asksForMetering, NO_LLM_SETTINGS } from '../../contract/llm.ts'
-import { PUBLIC_RULE } from '../../contract/network.ts'
+import { type DenialSummary, PUBLIC_RULE } from '../../contract/network.ts'
 import type { Permissions } from '../../contract/permissions.ts'
 import { eachOnce } from '../../contract/published-port.ts'
 import type { RunIo, RunRequest } from '../../contract/run.ts'
@@ -27,6 +27,13 @@ export interface RunNetworkDeps extends SecretDeps {
   readonly now: () => Date
 }
 
+/** What there is to tell of a network at its end: sentences for the user, and what was refused for the audit log. */
+export interface LastWords {
+  readonly notices: readonly string[]
+  readonly denials: readonly DenialSummary[]
+}
+const NOTHING: LastWords = { notices: [], denials: [] }
+
 /** What one run has of network and secrets, from the decision to what there is to tell at its end. */
 export interface NetworkOfRun {
   /** For the driver; undefined: no network. */
@@ -39,7 +46,7 @@ export interface NetworkOfRun {
   /** Sentences for before the command. */
   readonly notices: readonly string[]
   /** Closes the network. Resolves when nothing of it is left, with sentences for after the command. Call it once. */
-  close(): Promise<readonly string[]>
+  close(): Promise<LastWords>
 }
 
 export interface RunFacts {
@@ -93,7 +100,7 @@ async function wayOutForRun(deps: RunNetworkDeps, facts: RunFacts): Promise<Netw
     notices: [...notices, ...withoutWay(secrets)],
     close: async () => {
       secrets?.bound.close()
-      return []
+      return NOTHING
     },
   }
 }
@@ -160,8 +167,9 @@ async function withNetwork(
       bound?.close()
       org?.close()
       certified?.remove()
-      if (made === undefined) return []
-      return [...denialNotices(made.recorder.denials()), ...((await made.learner?.()) ?? [])]
+      if (made === undefined) return NOTHING
+      const denials = made.recorder.denials()
+      return { denials, notices: [...denialNotices(denials), ...((await made.learner?.()) ?? [])] }
     },
   }
 }

@@ -40,7 +40,7 @@ export function sandboxPlan(input: SandboxPlanInput): LaunchPlan {
       ...networkSteps(spec.network),
       ...secretFileSteps(spec.secretFiles),
     ],
-    ...networkPart(spec.network),
+    ...networkPart(spec.network, spec.inbound),
     detach: [],
     ...(dropTo === undefined ? {} : { dropTo }),
     mode: 'agent',

@@ -56,7 +56,7 @@ async function begin(
   const { helperPath, home } = options
   const { permissions } = spec
   const bwrapPath = machine.requireBubblewrap()
-  const seccomp = await seccompProgram(permissions.seccomp, options.arch, spec.network !== undefined)
+  const seccomp = await seccompProgram(permissions.seccomp, options.arch, spec.network !== undefined || spec.inbound === true)
   const stage = machine.stage([])
   const asRoot = machine.asRoot()
   machine.beforeLaunch()
