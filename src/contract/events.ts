@@ -21,6 +21,7 @@ export const EVENT_NAMES = [
   'secret_set',
   'secret_read',
   'secret_deleted',
+  'proxy_request',
   'log_sealed',
 ] as const
 export type EventName = (typeof EVENT_NAMES)[number]
@@ -35,6 +36,8 @@ export type AuditEvent =
       readonly backend: string
       readonly profile: string
       readonly duration_ms: number
+      /** The rules by which it could use the network; absent: it had none. */
+      readonly network_allow?: readonly string[]
     }
   | { readonly type: 'policy_violation'; readonly sandbox: string; readonly policy: string; readonly details: string }
   | { readonly type: 'sandbox_error'; readonly name: string; readonly error: string }
@@ -44,12 +47,24 @@ export type AuditEvent =
       readonly image: string
       readonly backend: string
       readonly labels?: Readonly<Record<string, string>>
+      readonly network_allow?: readonly string[]
     }
   | { readonly type: 'sandbox_started'; readonly name: string; readonly profile: string }
   | { readonly type: 'sandbox_stopped' | 'sandbox_removed'; readonly name: string }
   | { readonly type: 'file_written' | 'file_read'; readonly sandbox: string; readonly path: string }
   | { readonly type: 'session_attached'; readonly sandbox: string }
   | { readonly type: 'config_trusted'; readonly path: string; readonly sha256: string }
+  | {
+      readonly type: 'proxy_request'
+      readonly sandbox: string
+      readonly method: string
+      /** Without query. */
+      readonly url: string
+      readonly host: string
+      readonly status?: number
+      readonly secret_injected: boolean
+      readonly latency_ms?: number
+    }
   | { readonly type: 'secret_set' | 'secret_read' | 'secret_deleted'; readonly name: string }
 
 /** Where events go. `append` resolves when the record is on disk. Errors: `audit_write_failed`. */

@@ -1,6 +1,6 @@
 import type { ResolvedConfig } from '../contract/config.ts'
 import { AppError, isAppError } from '../contract/errors.ts'
-import { NO_NETWORK, type PublishedPort } from '../contract/network.ts'
+import { NO_NETWORK, type PublishedPort, type DenialSummary } from '../contract/network.ts'
 import type { AuditSink } from '../contract/events.ts'
 import type { RunIo, RunRequest, RunResult } from '../contract/run.ts'
 import type { Driver, PreparedRun, RunOutcome, RunSpec } from '../drivers/driver.ts'
@@ -212,9 +212,16 @@ function resultOf(
   }
 }
 
+/** Refusals on the network that one run writes down. */
+const MOST_DENIALS = 20
+
 /** The command has run; a log that cannot be written is worth a sentence, not the command's exit status. */
-async function record(deps: RunDeps, io: RunIo, spec: RunSpec, result: RunResult): Promise<void> {
+async function record(deps: RunDeps, io: RunIo, spec: RunSpec, result: RunResult, denials: readonly DenialSummary[]): Promise<void> {
+  const { allow } = spec.permissions.networkRules
   try {
+    for (const { target, reason } of denials.slice(0, MOST_DENIALS)) {
+      await deps.audit.append({ type: 'policy_violation', sandbox: spec.id, policy: 'network', details: `${target}: ${reason}` })
+    }
     await deps.audit.append({
       type: 'command_executed',
       sandbox: spec.id,
@@ -223,6 +230,7 @@ async function record(deps: RunDeps, io: RunIo, spec: RunSpec, result: RunResult
       backend: result.backend,
       profile: result.profile,
       duration_ms: Math.round(result.durationMs),
+      ...(allow.length === 0 ? {} : { network_allow: allow }),
     })
   } catch (error) {
     if (!isAppError(error, 'audit_write_failed')) throw error

@@ -1,4 +1,5 @@
 import { type AppError, isAppError } from '../../contract/errors.ts'
+import { NO_NETWORK } from '../../contract/network.ts'
 import type { AuditEvent, AuditSink } from '../../contract/events.ts'
 import type { LifecycleEventName } from '../../contract/sandboxes.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
@@ -54,12 +55,17 @@ export async function announce(deps: AnnounceDeps, change: Change): Promise<void
 function metadataOf({ what, record, why, durationMs, error }: Change): Readonly<Record<string, unknown>> {
   const duration = durationMs === undefined ? {} : { duration_ms: durationMs }
   if (what === 'created') {
-    const { image, vcpus, memory_mb } = infoOf(record, { isolation: '' })
-    return { image, vcpus: vcpus ?? null, memory_mb, ...duration }
+    const { image, vcpus, memory_mb, network_rules } = infoOf(record, { isolation: '' })
+    return { image, vcpus: vcpus ?? null, memory_mb, ...(network_rules === undefined ? {} : { network_rules }), ...duration }
   }
   if (what === 'failed') return { error: isAppError(error) ? error.code : 'internal' }
   const ports = what === 'started' ? portsOf(record) : []
   return { ...duration, reason: why.text, ...(ports.length === 0 ? {} : { ports }) }
+}
+
+function networkOf(record: SandboxRecord): { readonly network_allow?: readonly string[] } {
+  const { allow } = savedOf(record).spec.permissions.networkRules ?? NO_NETWORK
+  return allow.length === 0 ? {} : { network_allow: allow }
 }
 
 function auditOf({ what, record, error }: Change): AuditEvent | undefined {
@@ -72,6 +78,7 @@ function auditOf({ what, record, error }: Change): AuditEvent | undefined {
         image: savedOf(record).spec.image,
         backend,
         ...(Object.keys(labels).length === 0 ? {} : { labels }),
+        ...networkOf(record),
       }
     case 'started':
       return { type: 'sandbox_started', name, profile: savedOf(record).spec.permissions.profile }

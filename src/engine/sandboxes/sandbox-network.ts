@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 import type { LlmSettings } from '../../contract/llm.ts'
 import type { NetworkEvent } from '../../contract/network.ts'
-import { PUBLIC_RULE } from '../../contract/network.ts'
+import { NO_NETWORK, PUBLIC_RULE } from '../../contract/network.ts'
 import type { Vault } from '../../contract/secrets.ts'
 import type { SandboxSpec } from '../../drivers/driver.ts'
 import type { AuthorityText } from '../../egress/tls/authority.ts'
@@ -116,7 +116,8 @@ export class SandboxNetworkParts {
   /** Plain `public` without secrets and models opens nothing, so that no certificate is needed. */
   #opens(record: SandboxRecord): boolean {
     const { spec, network } = savedOf(record)
-    const { allow, block } = spec.permissions.networkRules
+    // A sandbox of an earlier release has no rules.
+    const { allow, block } = spec.permissions.networkRules ?? NO_NETWORK
     return network?.opens === true || block.length > 0 || allow.some((rule) => rule !== PUBLIC_RULE) || (network?.secrets ?? []).length > 0
   }
 
