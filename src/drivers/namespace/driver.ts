@@ -47,7 +47,7 @@ export class NamespaceDriver implements Driver {
 
   get facts(): DriverFacts {
     const limits = this.#machine.cgroups.writable() ? 'enforced' : 'best-effort'
-    return { isolation: 'container', egress: this.#machine.egress(), limits, hostRoot: true, runPorts: true }
+    return { isolation: 'container', egress: this.#machine.egress(), commandNetworks: true, limits, hostRoot: true, runPorts: true }
   }
 
   async probe(signal: AbortSignal) {
