@@ -2,7 +2,7 @@ import type { ResolvedConfig } from '../../contract/config.ts'
 import { AppError } from '../../contract/errors.ts'
 import { asksForMetering, NO_LLM_SETTINGS } from '../../contract/llm.ts'
 import type { PublishedPort } from '../../contract/network.ts'
-import { eachOnce, farPortNotices, formatPublishedPort, parsePublishedPort } from '../../contract/published-port.ts'
+import { eachOnce, farPortNotices, formatPublishedPort, isLoopback, parsePublishedPort } from '../../contract/published-port.ts'
 import type { Permissions } from '../../contract/permissions.ts'
 import type { RunRequest } from '../../contract/run.ts'
 import type { Caller } from '../../contract/sandbox-operations.ts'
@@ -61,6 +61,10 @@ export async function describeRequest(
   // The door has looked at the members of a request, but not into the text of one that is imported.
   if (request.profile === 'permissive' && !caller.authenticated) {
     throw new AppError('api_key_required', 'the profile `permissive` needs an API key')
+  }
+  const published = (request.ports ?? []).map(publishedPort)
+  if (!caller.authenticated && published.some((port) => !isLoopback(port))) {
+    throw new AppError('api_key_required', '`ports` beyond this machine need an API key')
   }
   const asked = secretsOfRequest(request)
   if (asked !== undefined && !caller.authenticated) throw new AppError('api_key_required', 'secrets need an API key')
