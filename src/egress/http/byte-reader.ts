@@ -24,11 +24,11 @@ export class ByteReader {
     return this.#rest.length > 0
   }
 
-  /** Settles when something comes or the end does; whoever reads next gets it. Never rejects. */
-  async peek(): Promise<void> {
-    if (this.hasRest) return
+  /** Settles when something comes, or with false when nothing more will; whoever reads next gets it. Never rejects. */
+  peek(): Promise<boolean> {
+    if (this.hasRest) return Promise.resolve(true)
     this.#next ??= this.#pipe.read()
-    await this.#next.then(nothing, nothing)
+    return this.#next.then(isSomething, isNothing)
   }
 
   /** Everything up to the empty line that ends a head, as Latin-1 without that line; undefined: the end came before anything. */
@@ -80,4 +80,5 @@ export class ByteReader {
   }
 }
 
-const nothing = (): undefined => undefined
+const isSomething = (bytes: Uint8Array | undefined): boolean => bytes !== undefined
+const isNothing = (): boolean => false

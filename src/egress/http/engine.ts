@@ -1,7 +1,6 @@
 import { isIP } from 'node:net'
 import type { Authority } from '../tls/authority.ts'
 import { type HttpProtocol, TlsClient } from '../tls/connect-tls.ts'
-import { pipeOf } from '../tls/pipe-stream.ts'
 import { HandshakeError, terminateTls } from '../tls/terminate.ts'
 import type { Flow, HttpDoors, HttpEngine, Target, Verdict } from '../types.ts'
 import { type ExchangeDeps, Exchange, type Way } from './exchange.ts'
@@ -57,8 +56,7 @@ class Engine implements HttpEngine {
   async #open(pipe: Pipe, target: Target): Promise<{ readonly pipe: Pipe; readonly protocol: HttpProtocol } | string> {
     if (this.#authority === undefined) return 'there is no authority that could open TLS'
     try {
-      const { stream, protocol } = await terminateTls(pipe, this.#authority, target.host, ['h2', 'http/1.1'])
-      return { pipe: pipeOf(stream), protocol }
+      return await terminateTls(pipe, this.#authority, target.host, ['h2', 'http/1.1'])
     } catch (error) {
       return error instanceof HandshakeError ? error.message : 'the TLS of this connection cannot be opened'
     }

@@ -59,6 +59,7 @@ export class Exchange {
   #event: Pick<NetworkEvent, 'verdict' | 'rule' | 'reason' | 'hint' | 'status'> = { verdict: 'failed', reason: 'it was broken off' }
   #tap: MeterTap | undefined
   #answer: Answer | undefined
+  #hasLeft = false
 
   constructor(deps: ExchangeDeps, way: Way) {
     this.#deps = deps
@@ -71,7 +72,7 @@ export class Exchange {
     try {
       isWhole = await this.#run(request, asker)
     } catch (error) {
-      const { verdict, ...denial } = denialOf(error)
+      const { verdict, ...denial } = this.#hasLeft ? LEFT : denialOf(error)
       await this.#deny(request, asker, denial, verdict).catch(() => undefined)
     } finally {
       asker.onGone = undefined
@@ -101,8 +102,15 @@ export class Exchange {
     const guarded = await this.#deps.guard?.check(target, outgoing)
     if (guarded?.kind === 'denied') return await this.#deny(request, asker, { status: 403, ...guarded }, 'denied')
     this.#deps.onRequest?.(this.#seen(request.head))
-    this.#answer = await this.#way.send(guarded?.request ?? outgoing, (cancel) => (asker.onGone = cancel))
+    this.#answer = await this.#way.send(guarded?.request ?? outgoing, (cancel) => this.#cancelWith(asker, cancel))
     return await this.#pass(request, this.#answer, asker)
+  }
+
+  #cancelWith(asker: Asker, cancel: () => void): void {
+    asker.onGone = () => {
+      this.#hasLeft = true
+      cancel()
+    }
   }
 
   #decide(head: RequestHead): Verdict {
@@ -232,6 +240,7 @@ export class Exchange {
 }
 
 const LONGEST_PATH = 1_024
+const LEFT = { verdict: 'failed', status: 502, reason: 'the program left before it had its answer' } as const
 
 /** An injector looks at these to see whether there is a body. */
 function withFraming({ head, body }: Incoming): RequestHead {

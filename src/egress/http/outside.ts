@@ -1,4 +1,3 @@
-import { pipeOf } from '../tls/pipe-stream.ts'
 import type { HttpProtocol, TlsClient } from '../tls/connect-tls.ts'
 import { DialError, type HttpDoors, type Target } from '../types.ts'
 import type { Http2Server } from './h2/server-http2.ts'
@@ -102,8 +101,7 @@ export class Outside {
   async #connect(target: Target, scheme: Scheme, protocols: readonly HttpProtocol[]): Promise<Connected> {
     const upstream = await this.#doors.dial(target)
     if (scheme === 'http') return { pipe: upstream, protocol: protocols[0] ?? 'http/1.1' }
-    const { stream, protocol } = await this.#tls.connect(upstream, target.host, protocols)
-    return { pipe: pipeOf(stream), protocol }
+    return await this.#tls.connect(upstream, target.host, protocols)
   }
 
   #connection({ pipe }: Connected, target: Target, scheme: Scheme): ServerConnection {

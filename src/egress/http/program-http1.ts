@@ -53,7 +53,8 @@ export async function serveHttp1(pipe: Pipe, side: ProgramSide): Promise<void> {
       const text = await nextHead(pipe, reader, side.limits)
       if (text === undefined) break
       const request = parseRequest(text)
-      asker = new Http1Asker(pipe, reader, request)
+      asker = new Http1Asker(pipe, reader, request, side.scheme === 'https')
+      asker.watch()
       await side.exchange(incomingOf(request, side, asker), asker)
       if (!asker.keepsOpen) break
     }
@@ -132,17 +133,19 @@ class Http1Asker implements Asker {
   readonly #pipe: Pipe
   readonly #reader: ByteReader
   readonly #request: ParsedRequest
+  readonly #isTls: boolean
   #isBodyRead: boolean
   #isAnswered = false
   #isGone = false
   #onGone: (() => void) | undefined
 
-  constructor(pipe: Pipe, reader: ByteReader, request: ParsedRequest) {
+  constructor(pipe: Pipe, reader: ByteReader, request: ParsedRequest, isTls: boolean) {
+    this.#isTls = isTls
     this.#pipe = pipe
     this.#reader = reader
     this.#request = request
     this.#isBodyRead = request.framing.kind === 'none'
-    const body = bodyOf(reader, request.framing, 400, () => (this.#isBodyRead = true))
+    const body = bodyOf(reader, request.framing, 400, () => this.#bodyWasRead())
     this.body = body !== undefined && this.#mustSayContinue() ? { ...body, content: this.#continued(body.content) } : body
   }
 
@@ -177,6 +180,17 @@ class Http1Asker implements Asker {
       this.isBroken = true
       throw error
     }
+  }
+
+  #bodyWasRead(): void {
+    this.#isBodyRead = true
+    this.watch()
+  }
+
+  /** Nobody ends only one side of TLS: a program that sends no more is gone. Without TLS some do, and still wait for their answer. */
+  watch(): void {
+    if (!this.#isBodyRead || !this.#isTls) return
+    void this.#reader.peek().then((isThere) => (isThere ? undefined : this.gone()))
   }
 
   async upgrade(head: ResponseHead, other: Raw): Promise<void> {

@@ -1,16 +1,16 @@
 import { isIP } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { connect, createSecureContext, type SecureContext } from 'node:tls'
 import type { Pipe } from '../http/pipe.ts'
 import { DialError } from '../types.ts'
-import { streamOf } from './pipe-stream.ts'
+import { TlsLink } from './tls-link.ts'
 
 const HANDSHAKE_LIMIT_MS = 10_000
 
 export type HttpProtocol = 'h2' | 'http/1.1'
 
 export interface OutsideTls {
-  readonly stream: Duplex
+  /** Decrypted. */
+  readonly pipe: Pipe
   readonly protocol: HttpProtocol
 }
 
@@ -40,8 +40,9 @@ export class TlsClient {
 
 function handshake(pipe: Pipe, host: string, protocols: readonly HttpProtocol[], secureContext: SecureContext): Promise<OutsideTls> {
   return new Promise((resolve, reject) => {
+    const link = new TlsLink(pipe)
     const options = {
-      socket: streamOf(pipe),
+      socket: link.encrypted,
       secureContext,
       ALPNProtocols: [...protocols],
       rejectUnauthorized: true,
@@ -58,7 +59,7 @@ function handshake(pipe: Pipe, host: string, protocols: readonly HttpProtocol[],
     const limit = setTimeout(() => fail(new DialError('timed_out', `the TLS handshake with ${host} took too long`)), HANDSHAKE_LIMIT_MS)
     stream.once('secureConnect', () => {
       clearTimeout(limit)
-      resolve({ stream, protocol: stream.alpnProtocol === 'h2' ? 'h2' : 'http/1.1' })
+      resolve({ pipe: link.open(stream), protocol: stream.alpnProtocol === 'h2' ? 'h2' : 'http/1.1' })
     })
     stream.on('error', (error: Error & { readonly code?: string }) => fail(new DialError('unreachable', problemOf(host, error))))
     stream.once('close', () => fail(new DialError('unreachable', `${host} left during the TLS handshake`)))

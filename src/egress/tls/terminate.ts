@@ -1,9 +1,8 @@
 import { createSecureContext, TLSSocket } from 'node:tls'
 import type { SecureContext, TLSSocketOptions } from 'node:tls'
-import type { Duplex } from 'node:stream'
 import type { Pipe } from '../http/pipe.ts'
 import type { Authority, Leaf } from './authority.ts'
-import { streamOf } from './pipe-stream.ts'
+import { TlsLink } from './tls-link.ts'
 
 const HANDSHAKE_LIMIT_MS = 10_000
 
@@ -12,7 +11,7 @@ export class HandshakeError extends Error {}
 
 /** TLS with a program: its decrypted side. */
 export interface Terminated {
-  readonly stream: Duplex
+  readonly pipe: Pipe
   /** What both agreed on. */
   readonly protocol: 'h2' | 'http/1.1'
 }
@@ -29,9 +28,10 @@ export async function terminateTls(pipe: Pipe, authority: Authority, name: strin
   if (context === undefined) contexts.set(leaf, (context = createSecureContext({ cert: leaf.cert, key: leaf.key, minVersion: 'TLSv1.2' })))
   const options: TLSSocketOptions = { isServer: true, secureContext: context, ALPNProtocols: [...protocols] }
   // Any duplex stream will do, which the types of Node do not say.
-  const stream = new TLSSocket(streamOf(pipe) as never, options)
+  const link = new TlsLink(pipe)
+  const stream = new TLSSocket(link.encrypted as never, options)
   await secured(stream)
-  return { stream, protocol: stream.alpnProtocol === 'h2' ? 'h2' : 'http/1.1' }
+  return { pipe: link.open(stream), protocol: stream.alpnProtocol === 'h2' ? 'h2' : 'http/1.1' }
 }
 
 function secured(stream: TLSSocket): Promise<void> {
