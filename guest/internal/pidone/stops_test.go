@@ -64,7 +64,7 @@ func TestACommandThatIsStoppedVeryOftenIsWaitedForThoughNobodyReads(t *testing.T
 }
 
 // startInit starts process 1 with these orders.
-func startInit(t *testing.T, spec Spec, control, status *os.File) *exec.Cmd {
+func startInit(t *testing.T, spec Spec, control, status *os.File, more ...*os.File) *exec.Cmd {
 	t.Helper()
 	text, err := json.Marshal(spec)
 	if err != nil {
@@ -84,7 +84,7 @@ func startInit(t *testing.T, spec Spec, control, status *os.File) *exec.Cmd {
 	// The first of the files becomes descriptor 3.
 	command := exec.Command(program, "init", "5")
 	command.Env = append(os.Environ(), "PIDONE_TEST=1")
-	command.ExtraFiles = []*os.File{control, status, read}
+	command.ExtraFiles = append([]*os.File{control, status, read}, more...)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
