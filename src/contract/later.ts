@@ -17,9 +17,6 @@ export const LATER_ROUTES: readonly { readonly methods: readonly HttpMethod[]; r
   { methods: ['GET', 'POST'], path: '/snapshots', feature: SNAPSHOTS },
   { methods: ['GET', 'DELETE'], path: '/snapshots/{name}', feature: SNAPSHOTS },
   { methods: ['POST'], path: '/snapshots/{name}/restore', feature: SNAPSHOTS },
-  { methods: ['GET', 'POST'], path: '/proxy/hooks', feature: SECRETS },
-  { methods: ['DELETE'], path: '/proxy/hooks/{name}', feature: SECRETS },
-  { methods: ['GET'], path: '/sandboxes/{name}/proxy', feature: SECRETS },
   { methods: ['GET'], path: '/llm/spend', feature: LIMITS },
   { methods: ['GET'], path: '/permissions', feature: GRANTS },
   { methods: ['POST'], path: '/permissions/grant', feature: GRANTS },
@@ -47,7 +44,7 @@ export const LATER_ROUTES: readonly { readonly methods: readonly HttpMethod[]; r
 /** Members of requests to `run` and `sandboxCreate` whose feature comes later; empty, false and null ask for nothing. */
 export const LATER_FIELDS: Readonly<Record<string, string>> = {
   secret_mappings: SECRETS,
-  hooks: SECRETS,
+  hooks: 'hooks of single sandboxes',
   volumes: 'volumes',
   init_script: 'scripts that run at start',
   source_url: 'sources from git',

@@ -5,6 +5,7 @@ import type { Operation } from './operation.ts'
 import { COMMAND_ROWS } from './operation-rows/commands.ts'
 import { FILE_ROWS } from './operation-rows/files.ts'
 import { LLM_ROWS } from './operation-rows/llm.ts'
+import { NETWORK_ROWS } from './operation-rows/network.ts'
 import { SANDBOX_ROWS } from './operation-rows/sandboxes.ts'
 import { SECRET_ROWS } from './operation-rows/secrets.ts'
 import { SYSTEM_ROWS } from './operation-rows/system.ts'
@@ -57,6 +58,7 @@ export const OPERATIONS = {
   ...FILE_ROWS,
   ...SECRET_ROWS,
   ...LLM_ROWS,
+  ...NETWORK_ROWS,
   ...SYSTEM_ROWS,
   ...LOCAL_ROWS,
 } as const satisfies Record<keyof Operations, Operation>

@@ -57,6 +57,8 @@ export interface RunRequest {
   /** Rules of the caller's own. Without `network` they are all that is allowed. */
   readonly allow?: readonly string[]
   readonly block?: readonly string[]
+  /** What may be pushed to git servers over HTTPS, besides what the configuration lets: rules as `--git-push` takes them. */
+  readonly gitPush?: readonly string[]
   readonly secrets?: SecretAsk
   /** Hosts of the secrets that are bound (`x.com`, `*.x.com`, optional `:port`, without one 443). With any, no profile implies `public`. */
   readonly secretHosts?: readonly string[]

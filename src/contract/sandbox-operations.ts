@@ -10,6 +10,7 @@ import type {
   SandboxInfo,
   SandboxStats,
 } from './sandboxes.ts'
+import type { SandboxProxy } from './proxy-hooks.ts'
 import type { AuditListing } from './reports.ts'
 import type { RunRequest } from './run.ts'
 
@@ -55,6 +56,8 @@ export interface SandboxOperations {
   ): Promise<SandboxInfo>
   logs(name: string): Promise<AuditListing>
   stats(name: string): Promise<SandboxStats>
+  /** How it reaches the network. Errors: those of the vault. */
+  proxy(name: string): Promise<SandboxProxy>
 
   /** Runs a command and collects its output. */
   exec(name: string, request: ExecRequest, options: { readonly caller: Caller }, signal: AbortSignal): Promise<ExecResult>

@@ -76,6 +76,8 @@ export interface CreateRequest {
   readonly network?: NetworkMode
   /** Network rules. Without `network` they are all that is allowed. */
   readonly allow?: readonly string[]
+  /** What may be pushed to git servers over HTTPS: `HOST[/REPO]=REF[,REF]`. */
+  readonly git_push?: readonly string[]
   readonly block?: readonly string[]
   readonly labels?: Readonly<Record<string, string>>
   readonly description?: string

@@ -1,4 +1,5 @@
 import type { Operations } from '../contract/operations.ts'
+import type { ProxyHookOperations } from '../contract/proxy-hooks.ts'
 import type { SandboxOperations } from '../contract/sandbox-operations.ts'
 import type { WebhookReports } from '../contract/webhooks.ts'
 import type { Metrics } from '../lib/metrics.ts'
@@ -22,6 +23,7 @@ export interface HttpDeps {
   >
   readonly sandboxes: SandboxOperations
   readonly webhooks: WebhookReports
+  readonly proxyHooks: ProxyHookOperations
   /** The keys of TCP listeners; `/status` says whether there are any. */
   readonly keys: ApiKeys
   readonly version: string

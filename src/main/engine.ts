@@ -15,6 +15,7 @@ import { createTrustStore } from '../store/trust.ts'
 import { loadConfig as readConfig } from './config/load.ts'
 import pkg from '../../package.json' with { type: 'json' }
 import type { Paths } from './paths.ts'
+import { hooksForRuns } from './proxy-hooks.ts'
 import { userName } from './user-name.ts'
 
 export { run } from '../engine/run.ts'
@@ -23,11 +24,12 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /** What the engine needs from outside. Imported as one piece, because every run needs all of it. */
 export function createRunDeps(paths: Paths, env: Environment, auditPath: string): RunDeps {
+  const audit = auditSink(auditPath, env)
   const place = { home: paths.home, dataDirs: ownFolders(paths), uid: userId(), cacheDir: join(paths.dataDir, 'index') }
   return {
     loadConfig: (request) => loadRunConfig(request, paths),
     describeWorkspace: (mode, cwd, signal) => describeWorkspace({ mode, cwd, signal, ...place }),
-    audit: auditSink(auditPath, env),
+    audit,
     machine: { totalMemoryBytes: totalmem(), cores: cpus().length },
     network: {
       version: pkg.version,
@@ -35,6 +37,7 @@ export function createRunDeps(paths: Paths, env: Environment, auditPath: string)
       env,
       openVault: async () => (await import('./vault.ts')).openVault(paths, env),
       metering: meteringFor(paths),
+      hooks: hooksForRuns(paths, audit),
       now: () => new Date(),
     },
     now: () => performance.now(),

@@ -36,6 +36,7 @@ export class HttpWorld {
       operations: createOperations(paths, { PATH: '/usr/bin:/bin' }),
       sandboxes,
       webhooks: { list: () => [], deadLetters: () => [] },
+      proxyHooks: { list: async () => [], add: async () => 0, remove: async () => undefined },
       keys: new ApiKeys(keys),
       version: '1.2.3',
       backend: async () => 'fake',

@@ -1,3 +1,4 @@
+import { parseGitRule } from '../../contract/git-rules.ts'
 import { NETWORK_MODES } from '../../contract/network.ts'
 import type { NetworkMode, PublishedPort } from '../../contract/network.ts'
 import { parsePublishedPort } from '../../contract/published-port.ts'
@@ -33,6 +34,13 @@ export const NETWORK_FLAGS: readonly FlagSpec[] = [
   { name: 'no-network', summary: 'No network, whatever the profile says' },
 ]
 
+export const GIT_PUSH_FLAG: FlagSpec = {
+  name: 'git-push',
+  value: { label: 'RULE' },
+  repeatable: true,
+  summary: 'Push to this host over HTTPS only so: git.example.com/org/*=agent/* (repeatable; +agent/* also without fast-forward)',
+}
+
 export const PUBLISH_SUMMARY =
   'Listen on this machine for a port of the sandbox: 8080:80, 0.0.0.0:8080:80, 53:53/udp, or 80 for a free one (repeatable)'
 
@@ -57,6 +65,16 @@ export function rulesOf(spec: CommandSpec, args: ParsedArguments, flag: 'allow' 
   const rules = args.values(flag)
   for (const rule of rules) withoutNul(spec, `--${flag}`, rule)
   return rules.length === 0 ? undefined : rules
+}
+
+/** Texts of `--git-push`, checked. Errors: `usage`. */
+export function gitPushOf(spec: CommandSpec, args: ParsedArguments): readonly string[] | undefined {
+  const texts = args.values('git-push')
+  for (const text of texts) {
+    const rules = parseGitRule(text)
+    if ('problem' in rules) throw usageError(spec, `--git-push ${quoted(text)}: ${rules.problem}.`)
+  }
+  return texts.length === 0 ? undefined : texts
 }
 
 /** Ports of `--publish`. Errors: `usage`. */

@@ -28,6 +28,7 @@ const MAKING = [
   'network',
   'allow',
   'block',
+  'git-push',
   'publish',
   'backend',
   'memory',
@@ -112,6 +113,7 @@ async function make(
     ...defined('network', request.network),
     ...defined('allow', request.allow),
     ...defined('block', request.block),
+    ...defined('git_push', request.gitPush),
     ...defined('ports', request.publish?.map(formatPublishedPort)),
     ...defined('caller_path', request.callerEnv['PATH']),
   }

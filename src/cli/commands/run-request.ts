@@ -5,7 +5,7 @@ import { usageError } from '../parse-arguments.ts'
 import type { ParsedArguments } from '../parse-arguments.ts'
 import { quoted } from '../printable.ts'
 import { parseCpus, parseMemory } from './limits.ts'
-import { networkOf, publishOf } from './network-flags.ts'
+import { gitPushOf, networkOf, publishOf } from './network-flags.ts'
 import { RUN_SPEC } from './run-spec.ts'
 import { secretsOf } from './secret-flags.ts'
 import { callerEnvironment, defined, hostPath, imageOf, programOf, timeoutOf, variablesOf, withoutNul } from './values.ts'
@@ -43,6 +43,7 @@ export function parseRun(args: ParsedArguments, context: CliContext): ParsedRun 
     ...defined('memoryBytes', args.has('memory') ? parseMemory(RUN_SPEC, args.value('memory')!) : undefined),
     ...defined('cpus', args.has('cpus') ? parseCpus(RUN_SPEC, '--cpus', args.value('cpus')!) : undefined),
     ...networkOf(RUN_SPEC, args),
+    ...defined('gitPush', gitPushOf(RUN_SPEC, args)),
     ...defined('secrets', secretsOf(RUN_SPEC, args)),
     ...defined('publish', publishOf(RUN_SPEC, args)),
     ...defined('networkLogPath', hostPath(RUN_SPEC, '--network-log', args.value('network-log'), context.cwd)),

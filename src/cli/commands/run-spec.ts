@@ -1,7 +1,7 @@
 import { PROFILE_NAMES, WORKSPACE_MODES } from '../../contract/config.ts'
 import { SECRET_FLAGS } from './secret-flags.ts'
 import type { CommandSpec } from '../command.ts'
-import { NETWORK_FLAGS, PUBLISH_SUMMARY } from './network-flags.ts'
+import { GIT_PUSH_FLAG, NETWORK_FLAGS, PUBLISH_SUMMARY } from './network-flags.ts'
 
 export const RUN_SPEC: CommandSpec = {
   name: 'run',
@@ -21,6 +21,7 @@ export const RUN_SPEC: CommandSpec = {
       summary: `How much the command may do: ${PROFILE_NAMES.join(', ')} (default moderate)`,
     },
     ...NETWORK_FLAGS,
+    GIT_PUSH_FLAG,
     ...SECRET_FLAGS,
     {
       name: 'network-log',

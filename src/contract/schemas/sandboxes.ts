@@ -112,6 +112,7 @@ export const CreateRequestSchema = z
     network: networkMode.exactOptional(),
     allow: networkRules.exactOptional().describe('Network rules; without `network` they are all that is allowed'),
     block: networkRules.exactOptional().describe('Network rules that win over `allow`'),
+    git_push: networkRules.exactOptional().describe('What may be pushed to git servers over HTTPS: `HOST[/REPO]=REF[,REF]`'),
     secrets: secretBindings.exactOptional().describe('Secrets that the gateway puts into requests; needs an API key'),
     secret_files: secretBindings.exactOptional().describe('Secrets that are files inside; needs an API key'),
     placeholder_secrets: z.boolean().exactOptional().describe('Tokens instead of one placeholder for all'),

@@ -1,18 +1,12 @@
 import type { ProxyHook } from '../../contract/network.ts'
+import type { HookRequest } from '../../contract/proxy-hooks.ts'
 
 const NAME = /^[A-Za-z0-9][\w.-]{0,63}$/
 const PART = /^[A-Za-z0-9_][\w.-]{0,100}$/
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
-/** A hook as somebody wrote it. */
-export interface WrittenHook {
-  readonly name: string
-  readonly event: ProxyHook['event']
-  readonly target: { readonly type: ProxyHook['target']['type']; readonly url?: string; readonly path?: string }
-}
-
 /** The hook, checked; or what is wrong with it. */
-export function checkHook({ name, event, target }: WrittenHook): ProxyHook | { readonly problem: string } {
+export function checkHook({ name, event, target }: HookRequest): ProxyHook | { readonly problem: string } {
   if (!NAME.test(name)) return { problem: `the name ${JSON.stringify(name.slice(0, 70))} is none; use letters, digits, "_", "." and "-"` }
   const { type, url, path } = target
   if (type !== 'webhook' && url !== undefined) return { problem: `a target of type ${type} has no url` }

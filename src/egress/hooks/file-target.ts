@@ -16,6 +16,8 @@ export interface FileTargetOptions {
   readonly mostBytes?: number
 }
 
+class NotOurs extends Error {}
+
 /** A line of JSON for each request, at the end of a file that only this user can read. */
 export function fileTarget({ folder, path, mostBytes = MOST_BYTES }: FileTargetOptions): HookTarget {
   return {
@@ -39,7 +41,7 @@ async function below(folder: string, path: string): Promise<string> {
       if (error.code !== 'EEXIST') throw error
     })
     const found = await lstat(at)
-    if (!found.isDirectory() || !isOurs(found.uid)) throw new Error(`${at} is no folder of this user`)
+    if (!found.isDirectory() || !isOurs(found.uid)) throw new NotOurs(`${at} is no folder of this user`)
   }
   return join(at, parts.at(-1) ?? '')
 }
@@ -49,7 +51,7 @@ async function append(name: string, text: string): Promise<number> {
   const file = await open(name, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
   try {
     const found = await file.stat()
-    if (!found.isFile() || found.nlink !== 1 || !isOurs(found.uid)) throw new Error(`${name} is no file of this user alone`)
+    if (!found.isFile() || found.nlink !== 1 || !isOurs(found.uid)) throw new NotOurs(`${name} is no file of this user alone`)
     if ((found.mode & 0o077) !== 0) await file.chmod(0o600)
     await file.appendFile(text)
     return found.size + Buffer.byteLength(text)

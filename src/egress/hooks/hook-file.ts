@@ -2,7 +2,8 @@ import { dirname } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 import type { ProxyHook } from '../../contract/network.ts'
 import { makePrivateFolder, readPrivate, replacePrivate } from '../../secrets/private-file.ts'
-import { checkHook, type WrittenHook } from './check-hook.ts'
+import type { HookRequest } from '../../contract/proxy-hooks.ts'
+import { checkHook } from './check-hook.ts'
 
 const LARGEST_BYTES = 1024 * 1024
 
@@ -20,7 +21,7 @@ export class HookFile {
     const bytes = readPrivate(this.#path, LARGEST_BYTES)
     if (bytes === undefined) return []
     try {
-      const hooks = (JSON.parse(Buffer.from(bytes).toString()) as readonly WrittenHook[]).map(checkHook)
+      const hooks = (JSON.parse(Buffer.from(bytes).toString()) as readonly HookRequest[]).map(checkHook)
       return hooks.flatMap((hook) => ('problem' in hook ? [] : [hook]))
     } catch (cause) {
       const fix = 'Move it away, and register the hooks again.'

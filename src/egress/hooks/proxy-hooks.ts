@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import { AppError } from '../../contract/errors.ts'
 import type { AuditSink } from '../../contract/events.ts'
 import type { ProxyHook } from '../../contract/network.ts'
+import type { HookInfo, HookRequest } from '../../contract/proxy-hooks.ts'
 import type { SeenRequest } from '../http/exchange.ts'
-import { type WrittenHook, checkHook, shownHook } from './check-hook.ts'
+import { checkHook, shownHook } from './check-hook.ts'
 import { fileTarget } from './file-target.ts'
 import type { HookFile } from './hook-file.ts'
 import type { HookTarget } from './hook-target.ts'
@@ -46,12 +47,12 @@ export class ProxyHooks {
   }
 
   /** As others may see them. */
-  list(): readonly (ProxyHook & { readonly source: 'config' | 'api' })[] {
+  list(): readonly HookInfo[] {
     return [...this.#hooks.values()].map(({ hook, isConfigured }) => ({ ...shownHook(hook), source: isConfigured ? 'config' : 'api' }))
   }
 
   /** Errors: `invalid_argument`, `already_exists`. */
-  add(written: WrittenHook): Promise<void> {
+  add(written: HookRequest): Promise<void> {
     return this.#change(() => {
       const hook = checkHook(written)
       if ('problem' in hook) throw new AppError('invalid_argument', hook.problem)

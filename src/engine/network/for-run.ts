@@ -7,10 +7,12 @@ import type { Permissions } from '../../contract/permissions.ts'
 import { eachOnce } from '../../contract/published-port.ts'
 import type { RunIo, RunRequest } from '../../contract/run.ts'
 import type { SecretFile } from '../../drivers/driver.ts'
+import type { ProxyHooks } from '../../egress/hooks/proxy-hooks.ts'
 import type { NetworkRecorder } from '../../egress/network-recorder.ts'
 import type { AuthorityText } from '../../egress/tls/authority.ts'
 import type { BoundSecrets } from '../../secrets/bound.ts'
 import { denialNotices } from './denial-notice.ts'
+import { gitRulesOf } from './git-rules.ts'
 import type { Metering, MeteringDeps } from './metering.ts'
 import { openRunNetwork } from './run-network.ts'
 import type { OpenRunPorts } from './run-ports.ts'
@@ -24,6 +26,8 @@ export interface RunNetworkDeps extends SecretDeps {
   /** For certificates, while a run lasts. */
   readonly trustDir: string
   readonly metering: MeteringDeps
+  /** Absent: nobody is told of requests. */
+  readonly hooks?: HooksDeps
   readonly now: () => Date
 }
 
@@ -33,6 +37,17 @@ export interface LastWords {
   readonly denials: readonly DenialSummary[]
 }
 const NOTHING: LastWords = { notices: [], denials: [] }
+
+/** Who is told of the requests of a run. */
+export interface HooksDeps {
+  /** False: there are none. Cheap. */
+  readonly mayMatter: (config: ResolvedConfig) => boolean
+  /** Errors: `config_invalid`, `vault_unsafe`. */
+  readonly open: (config: ResolvedConfig, log: (text: string) => void) => Promise<ProxyHooks>
+}
+
+/** How long what hooks are still to be told may hold up the end of a run, in ms. */
+const HOOKS_END_MS = 3_000
 
 /** What one run has of network and secrets, from the decision to what there is to tell at its end. */
 export interface NetworkOfRun {
@@ -124,8 +139,10 @@ async function withNetwork(
   const org = await orgSecrets(deps, metering, settings, bound)
   const { allow, block } = permissions.networkRules
   // Plain `public` opens nothing: what it refuses is told by events, and certificates would cost every run.
-  const opens = bound !== undefined || isMetered || block.length > 0 || allow.some((rule) => rule !== PUBLIC_RULE)
+  const gitRules = gitRulesOf(config, request.gitPush)
+  const opens = bound !== undefined || isMetered || gitRules.length > 0 || block.length > 0 || allow.some((rule) => rule !== PUBLIC_RULE)
   const certified = opens ? await certify(deps, id) : undefined
+  const hooks = deps.hooks?.mayMatter(config) === true ? await deps.hooks.open(config, io.onNotice) : undefined
   const gateway = lazily(async () => {
     const [{ NetworkRecorder }, { openWayOut }] = await Promise.all([
       import('../../egress/network-recorder.ts'),
@@ -146,6 +163,8 @@ async function withNetwork(
       recorder,
       secrets: [...(bound?.secrets ?? []), ...(org?.secrets ?? [])],
       ...(meter === undefined ? {} : { meter }),
+      gitRules,
+      ...hooks?.observe(id),
       ...(certified === undefined ? {} : { authority: certified.authority }),
       extraCa: config.extraCa ?? [],
     })
@@ -163,7 +182,7 @@ async function withNetwork(
     close: async () => {
       await opened.close()
       const made = await gateway.made()
-      await Promise.all([log?.close(), metering?.close()])
+      await Promise.all([log?.close(), metering?.close(), hooks?.close(HOOKS_END_MS)])
       bound?.close()
       org?.close()
       certified?.remove()

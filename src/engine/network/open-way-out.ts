@@ -1,3 +1,4 @@
+import type { GitRule } from '../../contract/git-rules.ts'
 import type { NetworkRules } from '../../contract/network.ts'
 import type { BoundSecret } from '../../contract/secrets.ts'
 import type { SeenRequest } from '../../egress/http/exchange.ts'
@@ -11,6 +12,8 @@ export interface OpenWayOut {
   readonly recorder: NetworkRecorder
   readonly secrets: readonly BoundSecret[]
   readonly meter?: Meter
+  /** What may be pushed to git servers over HTTPS. */
+  readonly gitRules?: readonly GitRule[]
   /** Undefined: no TLS is opened, and what would need it is reset. */
   readonly authority?: AuthorityText
   /** PEM files of authorities that servers outside are trusted by, besides what this machine trusts. */
@@ -27,6 +30,7 @@ export async function openWayOut(options: OpenWayOut): Promise<WayOut> {
   const { meter } = options
   return new WayOut({
     rules: options.rules,
+    ...(options.gitRules === undefined ? {} : { gitRules: options.gitRules }),
     network: sharedNetwork ?? (sharedNetwork = hostNetwork()),
     record: options.recorder.record,
     ...(injector === undefined ? {} : { injector }),
@@ -48,6 +52,9 @@ async function openHttp(doors: HttpDoors, options: OpenWayOut, injector: Injecto
     ...(options.authority === undefined ? {} : { authority: new Authority(options.authority) }),
     ...(injector === undefined ? {} : { injector }),
     ...(options.meter === undefined ? {} : { meter: options.meter }),
+    ...(options.gitRules === undefined || options.gitRules.length === 0
+      ? {}
+      : { guard: new (await import('../../egress/git/push-guard.ts')).PushGuard(options.gitRules) }),
     ...(options.onRequest === undefined ? {} : { onRequest: options.onRequest }),
     ...(options.onResponse === undefined ? {} : { onResponse: options.onResponse }),
     trusted: () => trustedAuthorities(options.extraCa),

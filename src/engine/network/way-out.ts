@@ -1,5 +1,7 @@
+import type { GitRule } from '../../contract/git-rules.ts'
 import type { NetworkRules } from '../../contract/network.ts'
 import { Gateway } from '../../egress/gateway.ts'
+import { withGitRules } from '../../egress/git/git-policy.ts'
 import { freshPolicy, ownAddresses } from '../../egress/own-addresses.ts'
 import type { Flow, HostNetwork, HttpDoors, HttpEngine, Injector, Meter, Record } from '../../egress/types.ts'
 import { compilePolicy } from '../../policy/network/index.ts'
@@ -7,6 +9,7 @@ import type { CompiledPolicy } from '../../policy/network/index.ts'
 
 export interface WayOutOptions {
   readonly rules: NetworkRules
+  readonly gitRules?: readonly GitRule[]
   readonly network: HostNetwork
   readonly record: Record
   readonly injector?: Injector
@@ -18,9 +21,11 @@ export interface WayOutOptions {
 export class WayOut {
   readonly #gateway: Gateway
   readonly #own = ownAddresses()
+  readonly #gitRules: readonly GitRule[]
 
   /** Errors: `invalid_argument` for a rule that cannot be read. */
-  constructor({ rules, ...options }: WayOutOptions) {
+  constructor({ rules, gitRules = [], ...options }: WayOutOptions) {
+    this.#gitRules = gitRules
     this.#gateway = new Gateway({ ...options, policy: this.#compile(rules) })
   }
 
@@ -43,6 +48,6 @@ export class WayOut {
   }
 
   #compile(rules: NetworkRules): CompiledPolicy {
-    return freshPolicy(this.#own, (facts) => compilePolicy(rules, facts))
+    return freshPolicy(this.#own, (facts) => withGitRules(compilePolicy(rules, facts), this.#gitRules))
   }
 }

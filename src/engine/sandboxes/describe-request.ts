@@ -15,6 +15,7 @@ import { checkIsolation } from '../../policy/isolation.ts'
 import { type Machine, type ResolvedPermissions, resolvePermissions } from '../../policy/permissions.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
 import type { WorkspaceChoice } from '../workspace/describe.ts'
+import { gitRulesOf } from '../network/git-rules.ts'
 import { noticesAbout } from '../notices.ts'
 import { savedOf, type SavedSpec } from './saved.ts'
 import { findSecrets, wantedSecrets } from '../network/run-secrets.ts'
@@ -154,6 +155,7 @@ function recordOf(deps: DescribeDeps, driver: Driver, request: CreateRequest, de
       opens: asksForMetering(config.llm ?? NO_LLM_SETTINGS) || deps.mayMeter(),
       widest: config.minNetwork,
       ...(config.llm === undefined ? {} : { llm: config.llm }),
+      gitRules: gitRulesOf(config, request.git_push),
       ...(config.extraCa === undefined ? {} : { extraCa: config.extraCa }),
     },
   }

@@ -111,6 +111,11 @@ export class SandboxNetworks {
     if (path !== undefined) void this.#follow(record, path, opened)
   }
 
+  /** How many sandboxes have a way out now. */
+  get openCount(): number {
+    return [...this.#open.values()].filter(({ connection }) => connection !== undefined).length
+  }
+
   /** The gateway of a sandbox that runs, for rules of single commands and for changes while it runs. */
   async wayOut(id: string): Promise<WayOut | undefined> {
     return (await this.#open.get(id)?.gateway?.get())?.wayOut

@@ -25,6 +25,7 @@ import type { Idempotency } from './idempotency.ts'
 import { infoOf } from './info.ts'
 import { type Lifecycle, verbsOf } from './lifecycle.ts'
 import { runSession } from './one-shot.ts'
+import { proxyOf } from './proxy.ts'
 import { type ResizeDeps, resizeSandbox } from './resize.ts'
 import { requireRecord, requireRunning } from './running.ts'
 import { handleOf, savedOf } from './saved.ts'
@@ -38,6 +39,8 @@ export interface OperationDeps extends CommandDeps, DescribeDeps, ResizeDeps {
   readonly auditList: (sandbox: string) => Promise<AuditListing>
   /** One command in a sandbox of its own. */
   readonly run: (request: RunRequest, io: RunIo, signal: AbortSignal) => Promise<RunResult>
+  /** Of the sandbox's own authority; undefined where there is none. Errors: those of the vault. */
+  readonly fingerprint: (record: SandboxRecord) => Promise<string | undefined>
   readonly nameProblem: (name: string) => string | undefined
 }
 
@@ -65,6 +68,10 @@ export function createSandboxOperations(deps: OperationDeps): SandboxOperations 
       return deps.auditList(name)
     },
     stats: (name) => stats(deps, name),
+    proxy: async (name) => {
+      const record = requireRecord(store, name)
+      return proxyOf(record, await deps.fingerprint(record))
+    },
     ...commands(deps),
     ...fileOperations(deps),
     events: (input, signal) => deps.events.listen(input, signal),

@@ -6,6 +6,7 @@ import type { NetworkEvent } from '../../contract/network.ts'
 import { NO_NETWORK, PUBLIC_RULE } from '../../contract/network.ts'
 import type { Vault } from '../../contract/secrets.ts'
 import type { SandboxSpec } from '../../drivers/driver.ts'
+import type { ProxyHooks } from '../../egress/hooks/proxy-hooks.ts'
 import type { AuthorityText } from '../../egress/tls/authority.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
@@ -21,6 +22,8 @@ export interface SandboxNetworkDeps {
   readonly trustDir: string
   /** Undefined: nothing is metered in this daemon. One for all sandboxes. */
   readonly metering: (settings: LlmSettings | undefined) => Promise<Metering | undefined>
+  /** Who is told of requests. Errors: `config_invalid`, `vault_unsafe`; then the network stays closed. */
+  readonly hooks: () => Promise<ProxyHooks>
   readonly now: () => Date
   /** Told what the gateway of a sandbox refuses, and other things it decides. */
   readonly onEvent: (record: SandboxRecord, event: NetworkEvent) => void
@@ -86,6 +89,8 @@ export class SandboxNetworkParts {
       recorder,
       secrets: [...(bound?.secrets ?? []), ...(org?.secrets ?? [])],
       ...(meter === undefined ? {} : { meter }),
+      gitRules: network?.gitRules ?? [],
+      ...(await this.#deps.hooks()).observe(record.name),
       ...(this.#opens(record) ? { authority: await this.#authority(record.id) } : {}),
       extraCa: network?.extraCa ?? [],
     })
@@ -118,7 +123,13 @@ export class SandboxNetworkParts {
     const { spec, network } = savedOf(record)
     // A sandbox of an earlier release has no rules.
     const { allow, block } = spec.permissions.networkRules ?? NO_NETWORK
-    return network?.opens === true || block.length > 0 || allow.some((rule) => rule !== PUBLIC_RULE) || (network?.secrets ?? []).length > 0
+    return (
+      network?.opens === true ||
+      (network?.gitRules ?? []).length > 0 ||
+      block.length > 0 ||
+      allow.some((rule) => rule !== PUBLIC_RULE) ||
+      (network?.secrets ?? []).length > 0
+    )
   }
 
   async #bind(network: SavedNetwork): Promise<BoundSecrets | undefined> {

@@ -1,6 +1,7 @@
 import type { CommandRules, NetworkLevel } from '../../contract/config.ts'
 import type { SandboxHandle, SandboxSpec } from '../../drivers/driver.ts'
 import { AppError } from '../../contract/errors.ts'
+import type { GitRule } from '../../contract/git-rules.ts'
 import type { LlmSettings } from '../../contract/llm.ts'
 import type { PublishedPort } from '../../contract/network.ts'
 import type { SecretBinding } from '../../contract/secrets.ts'
@@ -26,6 +27,8 @@ export interface SavedNetwork {
   /** True: models may be called, or something else may ask for it, so that it has an authority of its own. */
   readonly opens?: boolean
   readonly llm?: LlmSettings
+  /** What may be pushed to git servers over HTTPS. */
+  readonly gitRules?: readonly GitRule[]
   /** The widest network that a command's own rules may give. @default 'public' */
   readonly widest?: NetworkLevel
   readonly extraCa?: readonly string[]

@@ -6,6 +6,7 @@ import { eventHandlers } from './events.ts'
 import { execHandlers } from './exec.ts'
 import { fileHandlers } from './files.ts'
 import { llmHandlers } from './llm.ts'
+import { networkHandlers } from './network.ts'
 import { rawHandlers } from './raw.ts'
 import { runHandlers } from './run.ts'
 import { sandboxHandlers } from './sandboxes.ts'
@@ -24,6 +25,7 @@ export function routeHandlers(metrics: HttpMetrics): Handlers {
     ...fileHandlers,
     ...rawHandlers,
     ...llmHandlers,
+    ...networkHandlers,
     ...socketHandlers,
     ...secretHandlers,
     metrics: async (_input, { deps }) => text(await metrics.text(deps.sandboxes), 'text/plain; version=0.0.4; charset=utf-8'),

@@ -50,6 +50,7 @@ export function openDoors(options: DoorOptions): Doors {
     operations: options.operations,
     sandboxes: options.services.sandboxes,
     webhooks: options.services.webhooks,
+    proxyHooks: options.services.proxyHooks,
     keys: new ApiKeys((serve?.keys ?? []).map((key) => key.reveal())),
     version: options.version,
     backend: options.backend,

@@ -1,5 +1,6 @@
 import { type AgentKernel, AgentKernelError } from '../../../sdk/typescript/src/index.ts'
 import { AppError, type ErrorCode, ERRORS, isAppError } from '../../contract/errors.ts'
+import type { SandboxProxy } from '../../contract/proxy-hooks.ts'
 import type { AuditRecord } from '../../contract/reports.ts'
 import type { ExecSession, SandboxOperations } from '../../contract/sandbox-operations.ts'
 import { ignore } from '../../lib/ignore.ts'
@@ -44,6 +45,7 @@ export function remoteOperations(client: AgentKernel, renew: () => Promise<void>
       ),
     logs: (name) => asked(async () => ({ records: (await client.getSandboxLogs(name)) as unknown as AuditRecord[], warnings: [] })),
     stats: (name) => asked(async () => (await client.sandboxStats(name)) as SandboxStats),
+    proxy: (name) => asked(async () => (await client.getSandboxProxy(name)) as SandboxProxy),
     ...commands(client, renew),
     ...files(client, asked, eachAsked),
     events: ({ after, sandbox }, signal) =>

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { AuditSink } from '../../contract/events.ts'
 import { asksForMetering, type LlmSettings, NO_LLM_SETTINGS } from '../../contract/llm.ts'
 import type { Vault } from '../../contract/secrets.ts'
+import type { ProxyHookOperations } from '../../contract/proxy-hooks.ts'
 import type { SandboxOperations } from '../../contract/sandbox-operations.ts'
 import type { WebhookReports } from '../../contract/webhooks.ts'
 import type { Driver, SandboxHandle } from '../../drivers/driver.ts'
@@ -19,7 +20,7 @@ import type { Metering } from '../../engine/network/metering.ts'
 import { Refusals } from '../../engine/sandboxes/refusals.ts'
 import { SandboxNetworkParts } from '../../engine/sandboxes/sandbox-network.ts'
 import { SandboxLocks } from '../../engine/sandboxes/locks.ts'
-import { createSandboxOperations } from '../../engine/sandboxes/operations.ts'
+import { createSandboxOperations, type OperationDeps } from '../../engine/sandboxes/operations.ts'
 import { OomWatch } from '../../engine/sandboxes/oom-watch.ts'
 import { reconcile } from '../../engine/sandboxes/reconcile.ts'
 import { handleOf } from '../../engine/sandboxes/saved.ts'
@@ -31,8 +32,9 @@ import { createUuidV7 } from '../../lib/uuid-v7.ts'
 import { listAudit } from '../../store/audit/list.ts'
 import { openSqliteStore } from '../../store/sandboxes/sqlite.ts'
 import type { SandboxRecord, SandboxStore } from '../../store/sandboxes/store.ts'
-import { createRunDeps, meteringFor, run } from '../engine.ts'
+import { createRunDeps, loadRunConfig, meteringFor, run } from '../engine.ts'
 import type { Paths } from '../paths.ts'
+import { hookOperations, openHooks } from '../proxy-hooks.ts'
 
 export interface ServiceOptions {
   readonly paths: Paths
@@ -53,6 +55,7 @@ export interface ServiceOptions {
 export interface Services {
   readonly sandboxes: SandboxOperations
   readonly webhooks: WebhookReports
+  readonly proxyHooks: ProxyHookOperations
   /** Makes true what is written down, then lets time do its work. */
   readonly begin: (signal: AbortSignal) => Promise<void>
   /** True while something would be missed if the daemon ended. */
@@ -73,10 +76,12 @@ export function createServices(options: ServiceOptions): Services {
   const oom = new OomWatch()
   const vault = once(async () => (await (await import('../vault.ts')).openVault(options.paths, options.env)).vault)
   const metering = meteringOf(options)
+  const hooks = once(async () => openHooks(options.paths, options.audit, await loadRunConfig({ cwd: undefined }, options.paths), log))
   const networkParts = new SandboxNetworkParts({
     vault,
     trustDir: join(options.paths.dataDir, 'trust'),
     metering: metering.of,
+    hooks,
     now,
     onEvent: (record, event) => refusals.tell(record, event),
     warn: (record, message) => log(`sandbox ${record.name}: language models: ${message}`),
@@ -111,8 +116,9 @@ export function createServices(options: ServiceOptions): Services {
   const autopilot = new Autopilot({ store, lifecycle, activity, isBusy: busyWith(options, parts), background, now, log })
   const webhooks = new Webhooks({ hooks: options.webhooks, events, store, background, now, log, pause })
   return {
-    sandboxes: operationsOf(options, { ...parts, autopilot }),
+    sandboxes: operationsOf(options, { ...parts, autopilot, fingerprint: (record) => networkParts.fingerprint(record) }),
     webhooks,
+    proxyHooks: hookOperations(hooks, () => networks.openCount),
     begin: async (signal) => {
       webhooks.begin()
       await reconcile({ store, lifecycle, drivers: async () => options.drivers, driver, follow, log }, signal)
@@ -129,6 +135,7 @@ export function createServices(options: ServiceOptions): Services {
       activity.flush()
       await networks.end()
       await metering.close()
+      await hooks.made()?.then((made) => made.close(HOOKS_END_MS), nothing)
       await guests.close()
       store.close()
     },
@@ -163,9 +170,9 @@ function meteringOf({ paths }: ServiceOptions) {
 }
 
 /** The same result for every call; a failure is tried again. */
-function once<T>(make: () => Promise<T>): () => Promise<T> {
+function once<T>(make: () => Promise<T>): (() => Promise<T>) & { readonly made: () => Promise<T> | undefined } {
   let made: Promise<T> | undefined
-  return async () => {
+  const get = async () => {
     try {
       return await (made ??= make())
     } catch (error) {
@@ -173,9 +180,10 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
       throw error
     }
   }
+  return Object.assign(get, { made: () => made })
 }
 
-function operationsOf(options: ServiceOptions, parts: Parts & { readonly autopilot: Autopilot }): SandboxOperations {
+function operationsOf(options: ServiceOptions, parts: Parts & Pick<OperationDeps, 'autopilot' | 'fingerprint'>): SandboxOperations {
   const { driver, audit, auditPath, log } = options
   const runDeps = createRunDeps(options.paths, options.env, auditPath)
   return createSandboxOperations({
@@ -238,6 +246,9 @@ function busyWith({ driver }: ServiceOptions, { guests }: Parts): (record: Sandb
   }
 }
 
+const nothing = (): undefined => undefined
+/** What hooks are still to be told may take so long at the end, in ms. */
+const HOOKS_END_MS = 1_000
 /** How long background work may take to end, in ms: below what a new daemon waits for an old one. */
 const END_LIMIT_MS = 4_000
 /** How long a sandbox may take to say what goes on in it, in ms. */

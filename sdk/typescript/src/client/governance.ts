@@ -8,6 +8,7 @@ import type {
   PolicyDecision,
   PolicyStatus,
   ProxyHook,
+  SandboxProxy,
   SecretInfo,
 } from '../types/governance.ts'
 import { route } from '../url.ts'
@@ -40,8 +41,8 @@ export abstract class GovernanceClient extends FilesClient {
     await this.api.json('DELETE', route('proxy', 'hooks', name), { options })
   }
 
-  /** Port, bound hosts and certificate of a sandbox's proxy. */
-  async getSandboxProxy(name: string, options?: RequestOptions): Promise<Record<string, unknown>> {
+  /** How a sandbox reaches the network: its rules, bound hosts and certificate. */
+  async getSandboxProxy(name: string, options?: RequestOptions): Promise<SandboxProxy> {
     return this.api.json('GET', route('sandboxes', name, 'proxy'), { options })
   }
 

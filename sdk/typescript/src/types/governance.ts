@@ -14,6 +14,20 @@ export interface ProxyHook {
   target: { type: 'webhook'; url: string } | { type: 'file'; path: string } | { type: 'audit' }
 }
 
+/** How a sandbox reaches the network. */
+export interface SandboxProxy {
+  sandbox: string
+  /** How its programs reach the gateway; absent before its first start. */
+  egress?: 'tun' | 'proxy' | 'none'
+  /** Hosts that secrets are bound to. */
+  bound_hosts: string[]
+  /** SHA-256 of its own authority; absent where no TLS is opened. */
+  ca_fingerprint?: string
+  rules: { allow: string[]; block: string[] }
+  /** What may be pushed over HTTPS. */
+  git_rules?: { host: string; repos: string[]; push: string[]; force: boolean; delete: boolean }[]
+}
+
 export interface LlmUsageEntry {
   provider: string
   model: string

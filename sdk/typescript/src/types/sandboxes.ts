@@ -100,6 +100,8 @@ export interface CreateSandboxOptions extends RequestOptions {
   network?: 'none' | 'listed' | 'public' | 'learn'
   /** Network rules; without `network` they are all that is allowed. */
   allow?: string[]
+  /** What may be pushed to git servers over HTTPS: `HOST[/REPO]=REF[,REF]`. */
+  git_push?: string[]
   /** Network rules that win over `allow`. */
   block?: string[]
   labels?: Record<string, string>

@@ -15,7 +15,7 @@ import { usageError } from '../../parse-arguments.ts'
 import type { ParsedArguments } from '../../parse-arguments.ts'
 import { quoted } from '../../printable.ts'
 import { parseCpus, parseMemoryMb } from '../limits.ts'
-import { networkOf, publishOf } from '../network-flags.ts'
+import { gitPushOf, networkOf, publishOf } from '../network-flags.ts'
 import { defined, hostPath, imageOf, variablesOf, variableTexts, withoutNul } from '../values.ts'
 import { CREATE_SPEC as SPEC } from './create-spec.ts'
 import { checkedName, labelsOf } from './named.ts'
@@ -48,6 +48,7 @@ export function parseCreate(args: ParsedArguments, context: CliContext): ParsedC
     ),
     ...defined('agent', args.value('agent')),
     ...networkOf(SPEC, args),
+    ...defined('git_push', gitPushOf(SPEC, args)),
     ...defined('ports', publishOf(SPEC, args)?.map(formatPublishedPort)),
     ...defined('labels', newLabels(args)),
     ...defined('description', descriptionOf(args.value('description'))),

@@ -2,7 +2,7 @@ import { PROFILE_NAMES } from '../../../contract/config.ts'
 import type { CommandSpec, LaterFlag } from '../../command.ts'
 import { JSON_FLAG } from '../../command.ts'
 import { SECRET_FLAGS } from '../secret-flags.ts'
-import { NETWORK_FLAGS, PUBLISH_SUMMARY } from '../network-flags.ts'
+import { GIT_PUSH_FLAG, NETWORK_FLAGS, PUBLISH_SUMMARY } from '../network-flags.ts'
 
 /** Flags of `create` that other parts of the product must be there for. */
 const LATER: readonly LaterFlag[] = [
@@ -49,6 +49,7 @@ export const CREATE_SPEC: CommandSpec = {
       summary: `How much its commands may do: ${PROFILE_NAMES.join(', ')} (default moderate)`,
     },
     ...NETWORK_FLAGS,
+    GIT_PUSH_FLAG,
     ...SECRET_FLAGS,
     { name: 'publish', short: 'p', value: { label: 'PORT' }, repeatable: true, summary: PUBLISH_SUMMARY },
     { name: 'image', value: { label: 'IMAGE' }, summary: "Root file system; only `host`, this machine's own programs, for now" },
