@@ -5,6 +5,7 @@ import { resolvedConfig } from '../../test/support/resolved-config.ts'
 import { findCommand } from '../cli/command-index.ts'
 import { networkOf } from '../cli/commands/network-flags.ts'
 import { parseArguments } from '../cli/parse-arguments.ts'
+import { parsePublishedPort } from '../contract/published-port.ts'
 import { parseRule } from '../policy/network/parse-rule.ts'
 import { resolvePermissions } from '../policy/permissions.ts'
 import { checkNetworkKeys } from './config/network-keys.ts'
@@ -34,6 +35,13 @@ test('every rule of the table is one', () => {
   const rows = table.split('\n').filter((row) => row.startsWith('| `'))
   expect(rows).toHaveLength(9)
   for (const row of rows) for (const [, rule] of row.split('|')[1]!.matchAll(/`([^`]+)`/g)) parseRule(rule!)
+})
+
+test('every form of a port is one', () => {
+  const table = page.slice(page.indexOf('| form | listens'), page.indexOf('- Ports of `[network] ports`'))
+  const forms = [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell]) => [...cell!.matchAll(/`([^`]+)`/g)].map(([, form]) => form!))
+  expect(forms).toHaveLength(6)
+  for (const form of forms) expect(parsePublishedPort(form)).not.toHaveProperty('problem')
 })
 
 test.each(fences('toml'))('the example file is valid', (text) => {

@@ -76,7 +76,6 @@ describe('a body', () => {
       [{ name: 'a', volumes: ['x:/y'] }, 'volumes'],
       [{ name: 'a', source_url: 'https://example.com/a.git' }, 'source_url'],
       [{ name: 'a', placeholder_secrets: true }, 'placeholder_secrets'],
-      [{ name: 'a', ports: ['80:80'] }, 'ports'],
       [{ name: 'a', init_script: 'x' }, 'init_script'],
     ] as const) {
       const { status, body } = await open.ask('/sandboxes', { json })

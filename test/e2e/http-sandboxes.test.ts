@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { SandboxInfo } from '../../src/contract/sandboxes.ts'
 import { SandboxInfoSchema } from '../../src/contract/schemas/sandboxes.ts'
+import { startDaemon } from '../support/daemon.ts'
 import { HttpDaemon } from './http-daemon.ts'
 
 let http: HttpDaemon
@@ -43,6 +44,26 @@ describe('a sandbox', () => {
     expect(body['data']).toMatchObject({
       warnings: expect.arrayContaining(['unknown field ignored: colour', 'unknown field ignored: lifecycle.halt']),
     })
+  })
+
+  test('publishes ports on this machine; beyond it only for somebody with a key', async () => {
+    const { status, body } = await http.post('/sandboxes', { name: 'open', ports: ['8080', '0:53/udp'] })
+    expect(status).toBe(201)
+    const published = (body['data'] as SandboxInfo).ports
+    expect(published).toEqual([expect.stringMatching(/^\d{4,5}:8080$/), expect.stringMatching(/^\d{4,5}:53\/udp$/)])
+    const keyless = await startDaemon({ keys: [] })
+    try {
+      const ask = { method: 'POST', headers: { 'content-type': 'application/json' } }
+      const reply = await fetch(`${keyless.url}/sandboxes`, { ...ask, body: JSON.stringify({ name: 'far', ports: ['0.0.0.0::80'] }) })
+      expect(await reply.json()).toMatchObject({ code: 'api_key_required' })
+      expect((await fetch(`${keyless.url}/sandboxes/far`)).status).toBe(404)
+    } finally {
+      await keyless.dispose()
+    }
+    for (const port of ['http', '70000:1', '1:2:3', '80/sctp', '']) {
+      const bad = await http.post('/sandboxes', { name: 'bad', ports: [port] })
+      expect([port, bad.status, bad.body['code']]).toEqual([port, 400, 'invalid_argument'])
+    }
   })
 
   test('has a name of its own', async () => {
