@@ -14,6 +14,7 @@ const MOST_IDLE_FOR_ONE = 16
 const IDLE_LIMIT_MS = 30_000
 /** Many servers close after five seconds; what cannot be sent twice takes no chance. */
 const SURE_MS = 4_000
+const MOST_TRIES = 3
 
 interface Idle {
   readonly connection: ServerConnection
@@ -64,11 +65,9 @@ export class Outside {
 
   /** As `send`, over HTTP/2 where the server speaks it. Without TLS it must, since the program does. */
   async sendHttp2(request: Incoming, target: Target, scheme: Scheme, onCancel: OnCancel): Promise<Answer> {
-    const key = keyOf(target, scheme)
-    for (let tries = 0; tries < 3; tries++) {
-      if (this.#http2.isWithout(key)) return await this.send(request, target, scheme, onCancel)
-      await this.#http2.opening(key)
-      const server = this.#http2.find(key) ?? (await this.#open(key, target, scheme))
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const server = await this.#server(target, scheme)
+      if (server === undefined) return await this.send(request, target, scheme, onCancel)
       try {
         if (server instanceof ServerConnection) return await this.#sendOn(server, request, onCancel)
         if (server.isUsable) return await server.send(request, this.#responseMs, onCancel)
@@ -90,11 +89,23 @@ export class Outside {
     return connection.send(request, this.#responseMs)
   }
 
-  async #open(key: string, target: Target, scheme: Scheme): Promise<Http2Server | ServerConnection> {
-    const connected = await this.#http2.open(key, () => this.#connect(target, scheme, ['h2', 'http/1.1']))
-    if (connected.protocol === 'h2') return this.#http2.add(key, connected.pipe, target, scheme)
-    this.#http2.remember(key)
-    return this.#connection(connected, target, scheme)
+  /** One that has room, or a new one; undefined: there is no HTTP/2. Who comes while one is being opened waits for that, and shares its failure. */
+  async #server(target: Target, scheme: Scheme): Promise<Http2Server | ServerConnection | undefined> {
+    const key = keyOf(target, scheme)
+    for (;;) {
+      if (this.#http2.isWithout(key)) return undefined
+      const found = this.#http2.find(key)
+      if (found !== undefined) return found
+      const opening = this.#http2.opening(key)
+      if (opening === undefined) break
+      await opening
+    }
+    return await this.#http2.open(key, async () => {
+      const connected = await this.#connect(target, scheme, ['h2', 'http/1.1'])
+      if (connected.protocol === 'h2') return this.#http2.add(key, connected.pipe, target, scheme)
+      this.#http2.remember(key)
+      return this.#connection(connected, target, scheme)
+    })
   }
 
   /** Without TLS there is nothing to choose: it is the first protocol. */

@@ -15,6 +15,7 @@ import {
   valuesOf,
   without,
 } from './head.ts'
+import { leave } from './leave.ts'
 import type { Asker, Body, Incoming, Raw } from './message.ts'
 import type { Pipe } from './pipe.ts'
 import { passRaw } from './raw.ts'
@@ -38,9 +39,6 @@ export interface ProgramSide {
   readonly onBad: (denial: Denial, method?: string) => void
 }
 
-/** What is still read of a body that nobody wants, so that the program can read its answer. */
-const MOST_DRAINED_BYTES = 1024 * 1024
-const LEAVE_MS = 60_000
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 
 /** Serves HTTP/1 to a program: one request after the other, until one side has had enough. Never rejects. */
@@ -61,7 +59,8 @@ export async function serveHttp1(pipe: Pipe, side: ProgramSide): Promise<void> {
   } catch (error) {
     await refuse(pipe, side, error)
   }
-  await leave(pipe, reader, asker?.isBroken === true)
+  if (asker?.isBroken === true) return pipe.destroy()
+  await leave(pipe, () => reader.some(Number.MAX_SAFE_INTEGER))
 }
 
 async function nextHead(pipe: Pipe, reader: ByteReader, { idleMs, headMs }: ProgramLimits): Promise<string | undefined> {
@@ -99,28 +98,6 @@ async function refuse(pipe: Pipe, side: ProgramSide, error: unknown): Promise<vo
   const { head, body } = denialPage(denial)
   const headers = [...head.headers, ...framingHeaders({ kind: 'length', bytes: body.bytes ?? 0 }), ['Connection', 'close'] as const]
   await writeMessage(encodeHead(statusLine(head.status), headers), body, { kind: 'length', bytes: 0 }, (bytes) => pipe.write(bytes))
-}
-
-/**
- * Says that no more comes, and reads on until the program has understood: a reset would take back what is still on its way to it. What
- * waits to be read by a slow program is little, but it may be long.
- */
-async function leave(pipe: Pipe, reader: ByteReader, isBroken: boolean): Promise<void> {
-  if (isBroken) return pipe.destroy()
-  pipe.end()
-  const timer = setTimeout(() => pipe.destroy(), LEAVE_MS)
-  try {
-    for (let left = MOST_DRAINED_BYTES; left > 0;) {
-      const bytes = await reader.some(left)
-      if (bytes === undefined) break
-      left -= bytes.length
-      if (left === 0) pipe.destroy()
-    }
-    await pipe.closed
-  } catch (error) {
-    ignore(error, 'it is gone, as it should be')
-  }
-  clearTimeout(timer)
 }
 
 /** One request that came over HTTP/1, and the way back to its program. */

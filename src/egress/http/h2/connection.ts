@@ -1,5 +1,6 @@
 import { ignore } from '../../../lib/ignore.ts'
 import type { Headers } from '../head.ts'
+import { leave } from '../leave.ts'
 import type { Pipe } from '../pipe.ts'
 import { FloodGuard } from './flood.ts'
 import {
@@ -36,6 +37,7 @@ const MOST_WINDOW = 0x7fffffff
 const MOST_STREAM_ID = 0x7fffffff
 const MOST_BLOCK_BYTES = MOST_LIST_BYTES
 const SMALL_BYTES = 4_096
+const FAREWELL_MS = 2_000
 
 interface OpenBlock {
   readonly stream: number
@@ -383,11 +385,13 @@ export class H2Connection implements StreamHost {
     this.#out.put(encodeFrame(TYPE.goAway, 0, 0, payload))
   }
 
-  /** Waits until the other side has been told, or cannot be. */
+  /** Tells the other side, and gives it time to read that. */
   async #fail(code: number): Promise<void> {
     this.#isLeaving = true
+    for (const stream of this.#streams.values()) stream.lose(new StreamLost('the connection was broken off'))
     const told = this.#out.change()
     this.#goAway(code)
     await told
+    await leave(this.#pipe, () => this.#pipe.read(), FAREWELL_MS)
   }
 }

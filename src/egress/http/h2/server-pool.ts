@@ -30,12 +30,12 @@ export class Http2Pool {
     this.#without.add(key)
   }
 
-  /** Waits for one that is being opened; then `find` may have it. */
-  async opening(key: string): Promise<void> {
-    await this.#opening.get(key)?.then(nothing, nothing)
+  /** The connection that is being opened; undefined: none is. */
+  opening(key: string): Promise<unknown> | undefined {
+    return this.#opening.get(key)
   }
 
-  /** Opens a connection with `open`, unless another is being opened. */
+  /** Opens a connection with `open`, while nobody else does. */
   async open<T>(key: string, open: () => Promise<T>): Promise<T> {
     const opened = open()
     this.#opening.set(key, opened)
@@ -69,5 +69,3 @@ export class Http2Pool {
     for (const servers of this.#servers.values()) for (const server of [...servers]) server.destroy()
   }
 }
-
-const nothing = (): undefined => undefined
