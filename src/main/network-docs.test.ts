@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { resolvedConfig } from '../../test/support/resolved-config.ts'
 import { findCommand } from '../cli/command-index.ts'
-import { networkOf } from '../cli/commands/network-flags.ts'
+import { gitPushOf, networkOf } from '../cli/commands/network-flags.ts'
 import { parseArguments } from '../cli/parse-arguments.ts'
 import { parsePublishedPort } from '../contract/published-port.ts'
 import { parseRule } from '../policy/network/parse-rule.ts'
@@ -27,6 +27,7 @@ test.each(commands)('%s is a command line whose rules can be read', async (line)
   const { spec } = found!.command
   const args = parseArguments(spec, found!.rest)
   const flags = spec.flags.some(({ name }) => name === 'allow') ? networkOf(spec, args) : {}
+  if (spec.flags.some(({ name }) => name === 'git-push')) gitPushOf(spec, args)
   await resolvePermissions({ command: ['true'], cwd: '/', env: {}, callerEnv: {}, ...flags }, resolvedConfig(), machine)
 })
 

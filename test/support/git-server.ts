@@ -1,16 +1,22 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** A real git server: `git http-backend` behind TLS. Repositories are below `folder`; anybody may push, also what is no fast-forward. */
+/** A real git server: `git http-backend`, with a certificate behind TLS. Repositories are below `folder`; anybody may push, also what is no fast-forward. */
 export class GitServer {
   readonly folder: string
   /** `METHOD PATH` of each request that arrived. */
   readonly requests: string[] = []
   readonly #server: Bun.Server<undefined>
 
-  constructor(folder: string, tls: { readonly cert: string; readonly key: string }) {
+  constructor(folder: string, tls?: { readonly cert: string; readonly key: string }) {
     this.folder = folder
-    this.#server = Bun.serve({ port: 0, hostname: '127.0.0.1', tls, idleTimeout: 0, fetch: (request) => this.#answer(request) })
+    this.#server = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      ...(tls === undefined ? {} : { tls }),
+      idleTimeout: 0,
+      fetch: (request) => this.#answer(request),
+    })
   }
 
   get port(): number {
