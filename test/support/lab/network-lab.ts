@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { selfSigned } from '../../../src/lib/self-signed.ts'
+import { Authority, createAuthority } from '../../../src/egress/tls/authority.ts'
 
 /** Names of the small internet and where they are. `two.lab.test` has a public and a private address. */
 export const LAB_HOSTS = {
@@ -28,7 +28,7 @@ export function labProblem(): string | undefined {
  */
 export interface NetworkLab {
   readonly folder: string
-  /** PEM of the authority that the far servers' certificate comes from: the certificate itself. */
+  /** PEM of the authority that the far servers' certificates come from. */
   readonly certificate: string
   /** Arguments that start a program in the near side. */
   readonly near: readonly string[]
@@ -42,9 +42,13 @@ export interface NetworkLab {
 /** Starts the lab and its servers (`upstream.ts`). */
 export async function startLab(): Promise<NetworkLab> {
   const folder = mkdtempSync(join(tmpdir(), 'ak-lab-'))
-  const { cert, key } = selfSigned([...Object.keys(LAB_HOSTS), '*.lab.test', '44.44.44.10'], new Date())
-  writeFileSync(join(folder, 'cert.pem'), cert)
-  writeFileSync(join(folder, 'key.pem'), key)
+  const authority = new Authority(createAuthority('lab', new Date()))
+  const { cert } = authority
+  for (const [file, name] of Object.entries({ '': '*.lab.test', 'address-': '44.44.44.10' })) {
+    const leaf = authority.leaf(name)
+    writeFileSync(join(folder, `${file}cert.pem`), leaf.cert)
+    writeFileSync(join(folder, `${file}key.pem`), leaf.key, { mode: 0o600 })
+  }
   const system = '/etc/ssl/certs/ca-certificates.crt'
   writeFileSync(join(folder, 'bundle.crt'), (existsSync(system) ? readFileSync(system, 'utf8') : '') + cert)
   const hosts = Object.entries(LAB_HOSTS).flatMap(([name, addresses]) => addresses.map((address) => `${address} ${name}`))

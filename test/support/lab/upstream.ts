@@ -3,11 +3,15 @@ import { createSecureServer } from 'node:http2'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTcp } from 'node:net'
 import { join } from 'node:path'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import { answerGit } from './git-backend.ts'
+import { answerFile, answerNoise, answerSum, carriesToken } from './site.ts'
 
 /**
  * The servers of the network lab, on every address of its far side. HTTP on 80, HTTPS (h1 and h2) on 443: `/echo` answers with what
- * arrived, `/sse` sends events, `/bytes/N` sends N bytes, `/redirect?to=` redirects, `/slow` never answers, `/reset` breaks off. TCP
- * and UDP echo on 5000. DNS on 53. Each request is a line of FOLDER/requests. Ends when its stdin ends.
+ * arrived, `/sse` sends events, `/bytes/N` sends N bytes, `/noise/N` bytes that do not compress, `/sum` tells the size and SHA-256 of a body,
+ * `/redirect?to=` redirects, `/slow` never answers, `/reset` breaks off, `/broken` breaks off in the middle of a body, `/git/…` are the
+ * repositories of FOLDER/git, `/files/…` the files of FOLDER/files. `/private/…` is all of this for those with the token. TCP and UDP echo on 5000. DNS on 53. Each request is a line of FOLDER/requests. Ends when its stdin ends.
  */
 const folder = process.argv[2] ?? ''
 const note = (line: object): void => appendFileSync(join(folder, 'requests'), `${JSON.stringify(line)}\n`)
@@ -16,9 +20,23 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   const { method, url = '/', headers, httpVersion } = request
   const host = headers.host ?? headers[':authority'] ?? ''
   note({ host, method, url, httpVersion, authorization: headers.authorization, headers: { ...headers } })
-  const [path = '/', query = ''] = url.split('?')
+  const [asked = '/', query = ''] = url.split('?')
+  const path = asked.replace(/^\/private\//, '/')
+  if (path !== asked && !carriesToken(headers.authorization)) {
+    response.writeHead(401, { 'www-authenticate': 'Basic realm="lab"' })
+    return void response.end('no token')
+  }
   if (path === '/slow') return
   if (path === '/reset') return void request.socket.destroy()
+  if (path === '/broken') {
+    response.writeHead(200, { 'content-length': '1000000' })
+    response.write('x'.repeat(1_000))
+    return void setTimeout(() => response.destroy(), 50)
+  }
+  if (path.startsWith('/git/')) return answerGit(join(folder, 'git'), path.slice(4), query, request, response)
+  if (path.startsWith('/files/')) return answerFile(join(folder, 'files'), path.slice(6), response)
+  if (path.startsWith('/noise/')) return void answerNoise(Number(path.slice(7)), response)
+  if (path === '/sum') return answerSum(request, response)
   if (path === '/redirect') {
     response.writeHead(302, { location: new URLSearchParams(query).get('to') ?? '/' })
     return void response.end()
@@ -45,7 +63,18 @@ function events(response: ServerResponse): void {
   }, 50)
 }
 
-const tls = { cert: readFileSync(join(folder, 'cert.pem')), key: readFileSync(join(folder, 'key.pem')), allowHTTP1: true }
+const certificate = (name: string) => ({
+  cert: readFileSync(join(folder, `${name}cert.pem`)),
+  key: readFileSync(join(folder, `${name}key.pem`)),
+})
+const names = certificate('')
+const forNames = createSecureContext(names)
+// Who asks for no name is shown the certificate of the address.
+const tls = {
+  ...certificate('address-'),
+  allowHTTP1: true,
+  SNICallback: (_: string, use: (error: null, context: SecureContext) => void) => use(null, forNames),
+}
 createServer(answer).listen(80, '0.0.0.0')
 createSecureServer(tls, answer as never).listen(443, '0.0.0.0')
 createTcp((socket) => {
@@ -61,7 +90,7 @@ await Bun.udpSocket({
 Bun.serve({
   port: 8443,
   hostname: '0.0.0.0',
-  tls: { cert: tls.cert.toString(), key: tls.key.toString() },
+  tls: { cert: names.cert.toString(), key: names.key.toString() },
   fetch: (request, server) => (server.upgrade(request) ? undefined : new Response('no web socket', { status: 400 })),
   websocket: { message: (socket, text) => void socket.send(text) },
 })
