@@ -148,7 +148,17 @@ results = []
 for address in ("169.254.169.254", "192.168.0.1", "10.0.0.1", "100.64.0.1", "224.0.0.1", "255.255.255.255"):
     s = socket.socket()
     s.settimeout(10)
-    results.append(errno_of(s.connect, (address, 80)))
+    results.append(errno_of(s.connect, (address, 81)))
+    # Where HTTP is to be expected the gateway itself may answer, to say why.
+    web = socket.socket()
+    web.settimeout(10)
+    try:
+        web.connect((address, 80))
+        web.sendall(b"GET / HTTP/1.1\\r\\nHost: " + address.encode() + b"\\r\\n\\r\\n")
+        text = web.recv(4096).decode()
+        results.append("refused" if text == "" or "X-Agentkernel-Denied" in text else "done: " + text)
+    except OSError as error:
+        results.append("timeout" if isinstance(error, TimeoutError) else "refused")
 return [name for name in results if name.startswith("done") or name == "timeout"]
 `,
     expected: '[]',
