@@ -49,13 +49,10 @@ export async function going(user: User, args: readonly string[]): Promise<Going>
 /** What a connection to a port of this machine is like: refused at once, broken later, or open. */
 export async function knock(port: number): Promise<'refused' | 'reset' | 'ended' | 'open'> {
   const socket = connect(port, '127.0.0.1')
-  let connected = false
   const outcome = new Promise<'refused' | 'reset' | 'ended' | 'open'>((resolve) => {
-    socket.on('connect', () => {
-      connected = true
-      setTimeout(() => resolve('open'), 1_000)
-    })
-    socket.on('error', () => resolve(connected ? 'reset' : 'refused'))
+    socket.on('connect', () => setTimeout(() => resolve('open'), 1_000))
+    // It may be broken before anybody heard that it was made.
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED' ? 'refused' : 'reset'))
     socket.on('end', () => resolve('ended'))
     socket.resume()
   })

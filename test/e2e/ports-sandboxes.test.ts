@@ -31,6 +31,18 @@ async function answer(port: number): Promise<string> {
   throw new Error(`no answer on port ${port}`)
 }
 
+/** Listens on a port as soon as it is free. */
+async function takeOver(port: number) {
+  for (const deadline = performance.now() + 5_000; performance.now() < deadline; await Bun.sleep(1)) {
+    try {
+      return Bun.serve({ port, hostname: '127.0.0.1', fetch: () => new Response('mine') })
+    } catch {
+      // Its owner is not gone yet.
+    }
+  }
+  throw new Error(`port ${port} was not free in time`)
+}
+
 describe('sandbox create --publish', () => {
   test(
     'has its port while it runs, with the same number after a stop',
@@ -67,6 +79,26 @@ describe('sandbox create --publish', () => {
       expect(await answer(port)).toBe('hello from inside')
       expect((await info('kept')).ports).toEqual([`${port}:80`])
       await user.out(['sandbox', 'remove', 'kept'])
+    },
+    LONG_MS,
+  )
+
+  test(
+    'goes on without a port that somebody took while no daemon was there, and says so',
+    async () => {
+      const port = freePort()
+      await create('robbed', '-p', `${port}:80`)
+      const { pid } = (await user.json(['daemon', 'status'])) as { pid: number }
+      process.kill(pid, 'SIGKILL')
+      using thief = await takeOver(port)
+      expect(await user.out(['exec', 'robbed', 'echo', 'still here'])).toBe('still here\n')
+      expect(await info('robbed')).toMatchObject({ status: 'running' })
+      expect((await info('robbed')).ports).toBeUndefined()
+      await thief.stop(true)
+      await user.out(['sandbox', 'stop', 'robbed'])
+      await user.out(['sandbox', 'start', 'robbed'])
+      expect(await serve('robbed', port)).toBe('hello from inside')
+      await user.out(['sandbox', 'remove', 'robbed'])
     },
     LONG_MS,
   )
