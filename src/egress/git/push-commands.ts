@@ -63,8 +63,8 @@ const tooMany: ParsedPush = bad(`its commands have more than ${MOST_COMMAND_BYTE
 const more = (at: number, length: number): ParsedPush =>
   at > MOST_COMMAND_BYTES || length > MOST_COMMAND_BYTES ? tooMany : { kind: 'more' }
 
-/** A text: why there is none. `text` undefined: the end of the lines. Bytes that are no UTF-8 show as U+FFFD, which no ref may hold. */
-function lineAt(bytes: Uint8Array, at: number): { readonly size: number; readonly text: string | undefined } | 'more' | string {
+/** A text: why there is none, `more` for too few bytes. `text` undefined: the end of the lines. Bytes that are no UTF-8 show as U+FFFD, which no ref may hold. */
+function lineAt(bytes: Uint8Array, at: number): { readonly size: number; readonly text: string | undefined } | string {
   if (bytes.length < at + 4) return 'more'
   const digits = Buffer.from(bytes.subarray(at, at + 4)).toString('latin1')
   if (!/^[0-9a-f]{4}$/i.test(digits)) return 'the length of a line cannot be read'

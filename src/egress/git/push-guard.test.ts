@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -193,18 +193,25 @@ describe('other rules', () => {
     expect(await push('HEAD:agent/new')).toMatchObject({ code: 0 })
   })
 
+  test('that says a branch is new which is there gets nowhere: the server compares', async () => {
+    await begin([`${HOST}=agent/*`])
+    const before = server.ref(`${repo}.git`, 'refs/heads/agent/old')
+    await git(work, 'commit', '-q', '--amend', '-m', 'another')
+    const id = (await git(work, 'rev-parse', 'HEAD')).out.trim()
+    await git(work, 'pack-objects', '-q', '--all', 'pack')
+    const pack = readFileSync(join(work, [...new Bun.Glob('pack-*.pack').scanSync(work)][0]!))
+    const line = `${'0'.repeat(40)} ${id} refs/heads/agent/old\0 report-status`
+    const head = Buffer.from(`${(line.length + 4).toString(16).padStart(4, '0')}${line}0000`)
+    const answer = await (await post(Buffer.concat([head, pack]), 'identity')).text()
+    expect(answer).toContain('unpack ok')
+    expect(answer).toContain('ng refs/heads/agent/old')
+    expect(server.ref(`${repo}.git`, 'refs/heads/agent/old')).toBe(before)
+  })
+
   test('an encoded push is looked into as well, and leaves without its encoding', async () => {
     await begin([`${HOST}=agent/*`])
     const line = (ref: string) => `${'0'.repeat(40)} ${'1'.repeat(40)} ${ref}\0 report-status`
     const bodyOf = (ref: string) => gzipSync(Buffer.from(`${(line(ref).length + 4).toString(16).padStart(4, '0')}${line(ref)}0000`))
-    const post = (body: Uint8Array, encoding = 'gzip', path = `/${repo}.git/git-receive-pack`) =>
-      fetch(`https://${HOST}:443${path}`, {
-        method: 'POST',
-        body,
-        headers: { 'content-encoding': encoding, 'content-type': 'application/x-git-receive-pack-request' },
-        proxy: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
-        tls: { ca: sandboxAuthority.cert },
-      })
     const refused = await post(bodyOf('refs/heads/main'))
     expect(await refused.text()).toContain('ng refs/heads/main only refs/heads/agent/* may be pushed here')
     // There is no pack: the server says so, which shows that it could read the commands.
@@ -215,6 +222,15 @@ describe('other rules', () => {
     expect((await post(bodyOf('refs/heads/main'), 'gzip', `/x/../${repo}.git//git-receive-pack`)).status).toBe(403)
   })
 })
+
+const post = (body: Uint8Array, encoding = 'gzip', path = `/${repo}.git/git-receive-pack`) =>
+  fetch(`https://${HOST}:443${path}`, {
+    method: 'POST',
+    body,
+    headers: { 'content-encoding': encoding, 'content-type': 'application/x-git-receive-pack-request' },
+    proxy: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    tls: { ca: sandboxAuthority.cert },
+  })
 
 function randomText(bytes: number): string {
   return Buffer.from(Array.from({ length: bytes / 50_000 }, () => [...crypto.getRandomValues(new Uint8Array(37_500))]).flat()).toString(
