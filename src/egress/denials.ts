@@ -6,43 +6,44 @@ const WEB_PORTS: readonly number[] = [80, 443]
 
 interface Entry {
   readonly host: string
+  readonly target: string
   /** Of connections and requests, and of lookups. */
   count: number
   lookups: number
   reason: string
-  hint: string | undefined
+  readonly hint: string | undefined
 }
 
-/** Denials of one sandbox, summed up by where they went to. Bounded: what is over counts as others. */
+/** Denials of one sandbox, summed up by where they went to and what would allow them. Bounded: what is over counts as others. */
 export class Denials {
   readonly #entries = new Map<string, Entry>()
   #others = 0
 
   add(event: Pick<NetworkEvent, 'kind' | 'host' | 'address' | 'port' | 'reason' | 'hint'>): void {
+    const { hint } = event
     const host = event.host ?? event.address ?? 'unknown'
     const target = event.port === undefined || WEB_PORTS.includes(event.port) ? host : withPort(host, event.port)
-    const known = this.#entries.get(target)
+    // Requests of one host may need a rule each.
+    const key = `${target}\n${hint ?? ''}`
+    const known = this.#entries.get(key)
     if (known === undefined && this.#entries.size >= MOST_TARGETS) {
       this.#others++
       return
     }
-    const entry = known ?? { host, count: 0, lookups: 0, reason: event.reason ?? '', hint: event.hint }
+    const entry = known ?? { host, target, count: 0, lookups: 0, reason: '', hint }
     if (event.kind === 'dns') entry.lookups++
-    else {
-      entry.count++
-      // A connection knows its port, and so a better hint than the lookup before it.
-      entry.reason = event.reason ?? entry.reason
-      entry.hint = event.hint ?? entry.hint
-    }
-    this.#entries.set(target, entry)
+    else entry.count++
+    entry.reason = event.reason ?? entry.reason
+    this.#entries.set(key, entry)
   }
 
   /** The most frequent first. A lookup is told only where no connection to that host followed. */
   list(): readonly DenialSummary[] {
-    const connected = new Set([...this.#entries.values()].filter(({ count }) => count > 0).map(({ host }) => host))
-    const told = [...this.#entries].filter(([, entry]) => entry.count > 0 || !connected.has(entry.host))
-    const summaries: DenialSummary[] = told
-      .map(([target, { count, lookups, reason, hint }]) => ({
+    const entries = [...this.#entries.values()]
+    const connected = new Set(entries.filter(({ count }) => count > 0).map(({ host }) => host))
+    const summaries: DenialSummary[] = entries
+      .filter(({ count, host }) => count > 0 || !connected.has(host))
+      .map(({ target, count, lookups, reason, hint }) => ({
         target,
         count: count === 0 ? lookups : count,
         reason,

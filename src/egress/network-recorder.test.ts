@@ -51,6 +51,19 @@ test('denials are summed up by target; a lookup counts where no connection follo
   ])
 })
 
+test('denials of one host that need different rules are told apart, each with its own reason', () => {
+  const recorder = new NetworkRecorder({ sandbox: 'box' })
+  const request = (path: string) =>
+    ({ ...denied, kind: 'http', reason: `no rule allows ${path}`, hint: `--allow 'GET https://a.test${path}'` }) as const
+  for (const path of ['/a', '/b', '/a']) recorder.record(request(path))
+  recorder.record({ kind: 'http', host: 'a.test', port: 443, verdict: 'denied', reason: 'misdirected' })
+  expect(recorder.denials()).toEqual([
+    { target: 'a.test', count: 2, reason: 'no rule allows /a', hint: "--allow 'GET https://a.test/a'" },
+    { target: 'a.test', count: 1, reason: 'no rule allows /b', hint: "--allow 'GET https://a.test/b'" },
+    { target: 'a.test', count: 1, reason: 'misdirected' },
+  ])
+})
+
 test('a flood of targets is bounded, and so is what a sandbox writes into one event', () => {
   const recorder = new NetworkRecorder({ sandbox: 'box' })
   for (let index = 0; index < 5_000; index++) recorder.record({ ...denied, host: `h${index}.test` })
