@@ -2,7 +2,6 @@ import type { HttpMethod } from './operation.ts'
 
 /** What is to come, by the name that an answer `not_available_yet` gives it. */
 const SNAPSHOTS = 'snapshots'
-const SECRETS = 'the secrets vault and its proxy'
 const GRANTS = 'interactive permissions'
 const POLICY = 'the policy engine'
 const BROWSER = 'the browser'
@@ -43,7 +42,6 @@ export const LATER_ROUTES: readonly { readonly methods: readonly HttpMethod[]; r
 
 /** Members of requests to `run` and `sandboxCreate` whose feature comes later; empty, false and null ask for nothing. */
 export const LATER_FIELDS: Readonly<Record<string, string>> = {
-  secret_mappings: SECRETS,
   hooks: 'hooks of single sandboxes',
   volumes: 'volumes',
   init_script: 'scripts that run at start',

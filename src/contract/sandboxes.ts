@@ -86,6 +86,8 @@ export interface CreateRequest {
   readonly secrets?: readonly (string | SecretRequest)[]
   /** Names of secrets that are files inside. */
   readonly secret_files?: readonly (string | SecretRequest)[]
+  /** Variable to host: the short form of bindings whose values are in the vault. */
+  readonly secret_mappings?: Readonly<Record<string, string>>
   /** Tokens instead of one placeholder for all. @default false */
   readonly placeholder_secrets?: boolean
   /** `1h`, `45s`, `0` = never. */

@@ -51,7 +51,7 @@ describe('an outbox', () => {
       two.send(0, new Uint8Array(10)),
       two.send(0, new Uint8Array(20)),
     ])
-    two.sendEof(0)
+    void two.sendEof(0)
     outbox.control(event(1))
     expect(outbox.pong(new Uint8Array(8))).toBe(true)
     expect(await done).toEqual([true, true, true])
@@ -76,7 +76,7 @@ describe('an outbox', () => {
     sent.length = 0
     expect(await other.send(0, new Uint8Array(5))).toBe(true)
     expect(sent).toEqual(['data 3 0 5'])
-    slow.sendEof(0)
+    void slow.sendEof(0)
     await settled()
     expect(sent).toHaveLength(1)
     slow.grant(1_000)
@@ -157,7 +157,7 @@ describe('a sender', () => {
     one.end()
     expect(await stuck).toBe(false)
     expect(await one.send(0, new Uint8Array(1))).toBe(false)
-    one.sendEof(0)
+    void one.sendEof(0)
     one.grant(100)
     await settled()
     expect(sent).toHaveLength(INITIAL_CREDIT_BYTES / MAX_DATA_BYTES)

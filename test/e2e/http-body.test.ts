@@ -75,15 +75,12 @@ describe('a body', () => {
     for (const [json, name] of [
       [{ name: 'a', volumes: ['x:/y'] }, 'volumes'],
       [{ name: 'a', source_url: 'https://example.com/a.git' }, 'source_url'],
-      [{ name: 'a', placeholder_secrets: true }, 'placeholder_secrets'],
       [{ name: 'a', init_script: 'x' }, 'init_script'],
     ] as const) {
       const { status, body } = await open.ask('/sandboxes', { json })
       expect([status, body['code']]).toEqual([501, 'not_available_yet'])
       expect(String(body['error'])).toStartWith(`\`${name}\``)
     }
-    const withKey = await keyed.ask('/sandboxes', { json: { name: 'a', secrets: ['KEY:host'] }, headers: auth })
-    expect([withKey.status, withKey.body['code']]).toEqual([501, 'not_available_yet'])
   })
 
   test('to be root over the port is refused, and not over the socket', async () => {

@@ -115,6 +115,10 @@ export const CreateRequestSchema = z
     git_push: networkRules.exactOptional().describe('What may be pushed to git servers over HTTPS: `HOST[/REPO]=REF[,REF]`'),
     secrets: secretBindings.exactOptional().describe('Secrets that the gateway puts into requests; needs an API key'),
     secret_files: secretBindings.exactOptional().describe('Secrets that are files inside; needs an API key'),
+    secret_mappings: z
+      .record(z.string().min(1), z.string().min(1))
+      .exactOptional()
+      .describe('Variable to host, for values in the vault; needs an API key'),
     placeholder_secrets: z.boolean().exactOptional().describe('Tokens instead of one placeholder for all'),
     labels: newLabels.exactOptional(),
     description: newDescription.exactOptional(),

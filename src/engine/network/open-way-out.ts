@@ -4,7 +4,7 @@ import type { BoundSecret } from '../../contract/secrets.ts'
 import type { SeenRequest } from '../../egress/http/exchange.ts'
 import type { NetworkRecorder } from '../../egress/network-recorder.ts'
 import type { AuthorityText } from '../../egress/tls/authority.ts'
-import type { HttpDoors, HttpEngine, Injector, Meter } from '../../egress/types.ts'
+import type { HostNetwork, HttpDoors, HttpEngine, Injector, Meter } from '../../egress/types.ts'
 import { WayOut } from './way-out.ts'
 
 export interface OpenWayOut {
@@ -40,7 +40,7 @@ export async function openWayOut(options: OpenWayOut): Promise<WayOut> {
 }
 
 /** One for each process: its limits are those of the machine. */
-let sharedNetwork: ReturnType<typeof import('../../egress/host-network.ts').hostNetwork> | undefined
+let sharedNetwork: HostNetwork | undefined
 
 async function openHttp(doors: HttpDoors, options: OpenWayOut, injector: Injector | undefined): Promise<HttpEngine> {
   const [{ createHttpEngine }, { Authority }, { trustedAuthorities }] = await Promise.all([

@@ -33,10 +33,10 @@ test('a bundle without a line end stays a bundle', () => {
 })
 
 const java = keytool === null ? 'Java reads the store (skipped: no keytool here)' : 'Java reads the store, and finds the authority in it'
-test.skipIf(keytool === null)(java, () => {
+test.skipIf(keytool === null)(java, async () => {
   const path = join(folder, 'cacerts')
   const other = selfSigned(['other.test'], new Date())
-  Bun.write(path, javaTrustStore([...certificatesOf(other.cert), ...certificatesOf(own.cert)], new Date()))
+  await Bun.write(path, javaTrustStore([...certificatesOf(other.cert), ...certificatesOf(own.cert)], new Date()))
   const listed = Bun.spawnSync([keytool ?? '', '-list', '-keystore', path, '-storepass', 'changeit']).stdout.toString()
   expect(listed).toContain('2 entries')
   expect(listed).toContain(fingerprint(own.cert))

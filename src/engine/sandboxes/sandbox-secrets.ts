@@ -4,10 +4,13 @@ import { SECRETS_FOLDER, SECRETS_VARIABLE, type SecretBinding } from '../../cont
 import { Secret } from '../../lib/secret.ts'
 
 /** What a request for a sandbox that stays wants of secrets; undefined: nothing. */
-export function secretsOfRequest(request: Pick<CreateRequest, 'secrets' | 'secret_files' | 'placeholder_secrets'>): SecretAsk | undefined {
-  const { secrets = [], secret_files: files = [], placeholder_secrets: placeholders = false } = request
-  if (secrets.length === 0 && files.length === 0) return undefined
-  const bindings = secrets.map((one) => (typeof one === 'string' ? new Secret(one) : one))
+export function secretsOfRequest(
+  request: Pick<CreateRequest, 'secrets' | 'secret_files' | 'secret_mappings' | 'placeholder_secrets'>,
+): SecretAsk | undefined {
+  const { secrets = [], secret_files: files = [], secret_mappings: mappings = {}, placeholder_secrets: placeholders = false } = request
+  const mapped = Object.entries(mappings).map(([name, host]) => ({ name, host }))
+  if (secrets.length + files.length + mapped.length === 0) return undefined
+  const bindings = [...secrets.map((one) => (typeof one === 'string' ? new Secret(one) : one)), ...mapped]
   return { bindings, files, placeholders, isLocal: false }
 }
 
