@@ -19,9 +19,14 @@ export class Peekable implements Upstream {
 
   /** Settles when there is something to read, or never will be. Never rejects. */
   async peek(): Promise<void> {
+    await this.look()
+  }
+
+  /** What is read next; undefined: nothing will be. Never rejects. */
+  async look(): Promise<Uint8Array | undefined> {
     this.#next ??= this.#inner.read()
-    await this.#next.then(
-      () => undefined,
+    return await this.#next.then(
+      (bytes) => bytes,
       () => undefined,
     )
   }

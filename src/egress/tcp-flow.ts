@@ -94,13 +94,26 @@ async function serveConnected(run: FlowRun, upstream: Peekable): Promise<void> {
   const { flow, context } = run
   const reading = readFirstBytes(flow, context.limits.firstBytesMs)
   reading.catch((error: unknown) => ignore(error, 'told below'))
-  if ((await Promise.race([reading, upstream.peek()])) === undefined) return await serverSpeaksFirst(run, upstream, reading)
+  const isServerFirst = (await Promise.race([reading, upstream.peek()])) === undefined
+  if (isServerFirst && !looksLikeHttp2(await upstream.look())) return await serverSpeaksFirst(run, upstream, reading)
   const first = await reading
   if (first.kind === 'http') return await handToEngine(run, 'http', first.bytes, upstream)
   if (!(await mayLeave(run, first))) return upstream.destroy()
   if (first.kind !== 'none') flow.unread(first.bytes)
   // Without a first byte the program has ended its side, and reading it again says so again.
   await passRaw(run, upstream, first.kind === 'none' ? endedFlow(flow) : flow, first.kind !== 'tls')
+}
+
+/** Servers of HTTP/2 send their settings at once, which tells nobody anything: the program still has to begin. */
+function looksLikeHttp2(bytes: Uint8Array | undefined): boolean {
+  return (
+    bytes !== undefined &&
+    bytes.length >= 9 &&
+    bytes[0] === 0 &&
+    bytes[3] === 4 &&
+    bytes[4] === 0 &&
+    bytes.subarray(5, 9).every((byte) => byte === 0)
+  )
 }
 
 /**

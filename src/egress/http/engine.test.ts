@@ -293,6 +293,40 @@ describe('over a connection', () => {
     await gone.promise
   })
 
+  test('a request that is cut off is seen as cut off by the server', async () => {
+    const ends: string[] = []
+    const watching = await httpsServer(NAME, (request, response) => {
+      request.on('end', () => ends.push('end'))
+      request.on('close', () => ends.push('close'))
+      request.on('error', () => undefined)
+      request.resume()
+      response.on('error', () => undefined)
+    })
+    open.push(() => watching.close())
+    const one = lab({ servers: { [`${NAME}:443`]: watching.port } })
+    for (const framing of ['Content-Length: 200000', 'Transfer-Encoding: chunked']) {
+      const program = new TlsProgram(one.door(NAME, 443), NAME)
+      program.send(`POST /cut HTTP/1.1\r\nHost: ${NAME}\r\n${framing}\r\n\r\n186a0\r\n${'x'.repeat(100_000)}\r\n`)
+      while (one.recorder.events().length === 0 && ends.length === 0 && one.dialed.length === 0) await Bun.sleep(5)
+      await Bun.sleep(100)
+      program.leave()
+      while (!ends.includes('close')) await Bun.sleep(5)
+      expect(ends.splice(0)).toEqual(['close'])
+    }
+  })
+
+  test('a long upload does not count against the time of the answer', async () => {
+    const one = lab({ engine: { limits: { responseMs: 150 } } })
+    const program = new TlsProgram(one.door(NAME, 443), NAME)
+    program.send(`POST /echo HTTP/1.1\r\nHost: ${NAME}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n`)
+    for (const piece of ['a', 'b', 'c', 'd']) {
+      await Bun.sleep(80)
+      program.send(`1\r\n${piece}\r\n`)
+    }
+    program.send('0\r\n\r\n')
+    expect(await program.all()).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
   test('a server that takes too long is told of', async () => {
     const slow = await httpsServer(NAME, () => undefined)
     open.push(() => slow.close())
@@ -328,6 +362,39 @@ describe('over a connection', () => {
       ['failed', 200],
       ['failed', 200],
     ])
+  })
+})
+
+describe('without TLS', () => {
+  const plain = (answer: (request: Request) => Response): number => {
+    const listening = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: answer })
+    open.push(() => void listening.stop(true))
+    return listening.port!
+  }
+  const get = (door: number, host: string, ...args: readonly string[]): Promise<string> =>
+    run(['curl', '-s', '--max-time', '10', '--connect-to', `${host}:80:127.0.0.1:${door}`, ...args, `http://${host}/a?b`])
+
+  test('requests are seen, and go out on the connection that was made for them', async () => {
+    const port = plain((request) => new Response(`${request.method} ${new URL(request.url).host}`))
+    const one = lab({ allow: ['*.example.test:80'], servers: { [`${NAME}:80`]: port } })
+    expect(await get(one.door(NAME, 80), NAME)).toBe(`GET ${NAME}`)
+    expect(one.dialed).toHaveLength(1)
+    expect(one.recorder.events()).toEqual([
+      expect.objectContaining({ kind: 'http', host: NAME, port: 80, path: '/a', status: 200, opened: true }),
+    ])
+  })
+
+  test('a host that is not allowed is told of, and so is a Host that goes elsewhere', async () => {
+    const one = lab({ allow: [`${NAME}:80`], servers: { [`${NAME}:80`]: plain(() => new Response('ok')) } })
+    expect(await get(one.door('other.test', 80), 'other.test', '-i')).toMatch(/403.*--allow other\.test/s)
+    expect(await get(one.door(NAME, 80), NAME, '-H', 'Host: evil.test', '-w', '%{http_code}')).toEndWith('421')
+  })
+
+  test('a program that has said everything still gets its answer', async () => {
+    const port = plain(() => new Response('late'))
+    const one = lab({ allow: ['*.example.test:80'], servers: { [`${NAME}:80`]: port } })
+    const script = `exec 3<>/dev/tcp/127.0.0.1/${one.door(NAME, 80)}; printf 'GET / HTTP/1.0\\r\\nHost: ${NAME}\\r\\n\\r\\n' >&3; cat <&3`
+    expect(await run(['bash', '-c', script])).toEndWith('late')
   })
 })
 

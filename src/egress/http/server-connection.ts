@@ -1,4 +1,3 @@
-import { ignore } from '../../lib/ignore.ts'
 import { DialError, type ResponseHead } from '../types.ts'
 import { bodyOf, writeMessage } from './body.ts'
 import { ByteReader, TooLarge } from './byte-reader.ts'
@@ -15,6 +14,7 @@ import {
   responseFraming,
   without,
 } from './head.ts'
+import { AnswerLimit } from './answer-limit.ts'
 import { type Answer, type Incoming, isIdempotent } from './message.ts'
 import type { Pipe } from './pipe.ts'
 
@@ -52,10 +52,10 @@ export class ServerConnection {
     this.#isUsed = true
     const sending = new Sending(this.pipe, request)
     let isLate = false
-    const limit = setTimeout(() => {
+    const limit = new AnswerLimit(limitMs, sending.over, () => {
       isLate = true
       this.pipe.destroy()
-    }, limitMs)
+    })
     try {
       const head = await this.#head(request)
       if (head === undefined) throw new DialError('unreachable', 'the server closed the connection without an answer')
@@ -69,7 +69,7 @@ export class ServerConnection {
       if (wasUsed && sending.canBeRepeated && !this.#reader.hasRest) throw new StaleConnection()
       throw error instanceof DialError ? error : new DialError('unreachable', 'the server broke off the connection')
     } finally {
-      clearTimeout(limit)
+      limit.stop()
     }
   }
 
@@ -129,6 +129,8 @@ class Sending {
   /** Set when the body could not be had: the server has seen that it was cut off. */
   failure: unknown
   readonly canBeRepeated: boolean
+  /** Never rejects. */
+  readonly over: Promise<void>
 
   constructor(pipe: Pipe, { head, body, upgrade }: Incoming) {
     this.canBeRepeated = isIdempotent(head.method) && (body === undefined || body.whole !== undefined)
@@ -136,15 +138,16 @@ class Sending {
       body === undefined ? { kind: 'none' } : body.bytes === undefined ? { kind: 'chunked' } : { kind: 'length', bytes: body.bytes }
     const more: Headers = upgrade === undefined ? [] : upgradeHeaders([['Upgrade', upgrade]])
     const bytes = encodeHead(`${head.method} ${head.target} HTTP/1.1`, [...head.headers, ...framingHeaders(framing), ...more])
-    writeMessage(bytes, body, framing, (each) => pipe.write(each))
-      .then(
-        (taken) => (this.isDone = taken),
-        (error: unknown) => {
-          this.failure = error
-          pipe.destroy()
-        },
-      )
-      .catch((error: unknown) => ignore(error, 'destroy does not throw'))
+    this.over = this.#send(pipe, bytes, body, framing)
+  }
+
+  async #send(pipe: Pipe, bytes: Uint8Array, body: Incoming['body'], framing: Framing): Promise<void> {
+    try {
+      this.isDone = await writeMessage(bytes, body, framing, (each) => pipe.write(each))
+    } catch (error) {
+      this.failure = error
+      pipe.destroy()
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import http2 from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Subprocess } from 'bun'
@@ -175,6 +176,18 @@ describe('HTTP/2 to a server that speaks HTTP/1.1 only', () => {
     expect(text).toContain('"authorization":"Bearer ak-proxy-managed"')
     expect(one.recorder.events()[0]?.secrets).toEqual(['TOKEN'])
   })
+})
+
+test('HTTP/2 without TLS passes as such', async () => {
+  const server = http2.createServer((_request, response) => void response.end('plain'))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  open.push(() => void server.close())
+  const one = lab({ allow: ['*.example.test:50051'], servers: { [`${NAME}:50051`]: (server.address() as AddressInfo).port } })
+  const door = one.door(NAME, 50_051)
+  const args = ['-s', '--http2-prior-knowledge', '--connect-to', `${NAME}:50051:127.0.0.1:${door}`, '-w', ' %{http_version}']
+  const child = Bun.spawn(['curl', ...args, `http://${NAME}:50051/`], { stdout: 'pipe' })
+  expect(await new Response(child.stdout).text()).toBe('plain 2')
+  expect(one.recorder.events()[0]).toMatchObject({ kind: 'http', verdict: 'allowed', status: 200 })
 })
 
 /** A program that speaks frames. */

@@ -1,7 +1,7 @@
-import { ignore } from '../../../lib/ignore.ts'
 import { DialError, type Target } from '../../types.ts'
 import { BadMessage, endToEnd, type Headers, without } from '../head.ts'
-import type { Answer, Incoming } from '../message.ts'
+import { AnswerLimit } from '../answer-limit.ts'
+import type { Answer, Body, Incoming } from '../message.ts'
 import type { Pipe } from '../pipe.ts'
 import { hostHeader } from '../request-target.ts'
 import { StaleConnection } from '../server-connection.ts'
@@ -54,10 +54,10 @@ export class Http2Server {
     onStream(() => stream.reset())
     const sending = new Sending(stream, request)
     let isLate = false
-    const limit = setTimeout(() => {
+    const limit = new AnswerLimit(limitMs, sending.over, () => {
       isLate = true
       stream.reset()
-    }, limitMs)
+    })
     try {
       return answerOf(await stream.head, stream)
     } catch (error) {
@@ -69,7 +69,7 @@ export class Http2Server {
       if (error instanceof BadMessage) throw error
       throw new DialError('unreachable', 'the server broke off the exchange')
     } finally {
-      clearTimeout(limit)
+      limit.stop()
     }
   }
 
@@ -113,16 +113,19 @@ function answerOf({ headers: all, isEnd }: StreamHead, stream: H2Stream): Answer
 /** A request's content on its way. */
 class Sending {
   failure: unknown
+  /** Never rejects. */
+  readonly over: Promise<void>
 
   constructor(stream: H2Stream, { body }: Incoming) {
-    if (body === undefined) return
-    const content = body.whole === undefined ? body.content : [body.whole]
-    writeContent(stream, content)
-      .then((isSent) => (isSent ? stream.end() : undefined))
-      .catch((error: unknown) => {
-        this.failure = error
-        stream.reset()
-      })
-      .catch((error: unknown) => ignore(error, 'reset does not throw'))
+    this.over = body === undefined ? Promise.resolve() : this.#send(stream, body)
+  }
+
+  async #send(stream: H2Stream, body: Body): Promise<void> {
+    try {
+      if (await writeContent(stream, body.whole === undefined ? body.content : [body.whole])) stream.end()
+    } catch (error) {
+      this.failure = error
+      stream.reset()
+    }
   }
 }
