@@ -1,6 +1,7 @@
 import { constants, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import type { NetworkEvent } from '../../src/contract/network.ts'
 import { labProblem, type NetworkLab, startLab } from '../support/lab/network-lab.ts'
 import { LAB_TOKEN } from '../support/lab/site.ts'
 import { ROOT } from '../support/source-files.ts'
@@ -154,3 +155,29 @@ export function filesWith(folder: string, bytes: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => readFileSync(path).includes(bytes))
 }
+
+/** Lines of a `--network-log`. */
+export function readLog(path: string): NetworkEvent[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as NetworkEvent)
+}
+
+/** Python that asks many targets at once; see where it is used for what it answers. */
+export const TRY_HOSTS = `
+import concurrent.futures
+def try_host(target, mark):
+    host, port = target
+    try:
+        with socket.create_connection((host, port), 4) as s:
+            name = f"[{host}]" if ":" in host else host
+            s.sendall(f"GET /echo?{mark} HTTP/1.1\\r\\nHost: {name}\\r\\nConnection: close\\r\\n\\r\\n".encode())
+            status = s.recv(99).split(b" ")[1:2]
+            return "open" if status == [b"200"] else status[0].decode() if status else "closed"
+    except OSError as error:
+        return errno.errorcode.get(error.errno, str(error))
+def try_hosts(targets, mark):
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        return dict(zip([host for host, _ in targets], pool.map(try_host, targets, [mark] * len(targets))))
+`

@@ -75,8 +75,8 @@ const tls = {
   allowHTTP1: true,
   SNICallback: (_: string, use: (error: null, context: SecureContext) => void) => use(null, forNames),
 }
-createServer(answer).listen(80, '0.0.0.0')
-createSecureServer(tls, answer as never).listen(443, '0.0.0.0')
+createServer(answer).listen(80, '::')
+createSecureServer(tls, answer as never).listen(443, '::')
 createTcp((socket) => {
   socket.on('error', () => socket.destroy())
   socket.pipe(socket)
