@@ -33,6 +33,8 @@ export interface SandboxInfo {
   readonly network: NetworkLevel
   /** The written rules behind `network`; absent where there is none. */
   readonly network_rules?: NetworkRules
+  /** How what leaves reaches the gateway; set by a start. `proxy`: only what programs send through a proxy, and nothing else leaves. */
+  readonly egress?: 'enforced' | 'proxy' | 'none'
   readonly ip?: string
   readonly image: string
   readonly vcpus?: number

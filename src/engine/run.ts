@@ -3,6 +3,7 @@ import { AppError, isAppError } from '../contract/errors.ts'
 import { NO_NETWORK, type PublishedPort, type DenialSummary } from '../contract/network.ts'
 import type { AuditSink } from '../contract/events.ts'
 import type { RunIo, RunRequest, RunResult } from '../contract/run.ts'
+import { SEEN_ON_COMMAND_LINE } from '../contract/secrets.ts'
 import type { Driver, PreparedRun, RunOutcome, RunSpec } from '../drivers/driver.ts'
 import { ignore } from '../lib/ignore.ts'
 import { checkCommand } from '../policy/commands.ts'
@@ -96,7 +97,11 @@ async function decide(
     },
     workspace,
     network,
-    notices: [...notices, ...network.notices],
+    // A value on the command line is worth a word once.
+    notices: [
+      ...notices,
+      ...network.notices.filter((text) => text !== SEEN_ON_COMMAND_LINE || deps.firstTime('secret value on the command line')),
+    ],
   }
 }
 

@@ -71,6 +71,7 @@ export const SandboxInfoSchema = z
       .object({ allow: z.array(z.string()), block: z.array(z.string()) })
       .exactOptional()
       .describe('The written rules behind `network`'),
+    egress: z.enum(['enforced', 'proxy', 'none']).exactOptional().describe('How what leaves reaches the gateway'),
     ip: z.string().exactOptional(),
     image: z.string(),
     vcpus: vcpus.exactOptional(),

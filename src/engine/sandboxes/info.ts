@@ -2,7 +2,7 @@ import { formatPublishedPort } from '../../contract/published-port.ts'
 import type { SandboxInfo } from '../../contract/sandboxes.ts'
 import type { SecretBinding } from '../../contract/secrets.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
-import { savedOf } from './saved.ts'
+import { handleOf, savedOf } from './saved.ts'
 
 const MIB = 1024 ** 2
 
@@ -24,6 +24,7 @@ export function infoOf(
     profile: permissions.profile,
     network: permissions.network,
     ...(permissions.network === 'none' ? {} : { network_rules: permissions.networkRules }),
+    ...given('egress', handleOf(record)?.egress),
     image: spec.image,
     ...given('vcpus', permissions.cpus),
     memory_mb: Math.round(permissions.memoryBytes / MIB),

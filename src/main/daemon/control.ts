@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { createFirstTime } from '../../store/first-time.ts'
 import { openSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { AgentKernel } from '../../../sdk/typescript/src/index.ts'
@@ -133,7 +135,14 @@ export function daemonOperations(options: ConnectOptions): DaemonOperations {
       const running = findDaemon(paths)
       if (running !== undefined) await stopDaemon(running, daemonFiles(paths.dataDir))
       const { runDaemon } = await import('./daemon.ts')
-      const notices = [...(running === undefined ? [] : ['took over from the daemon that ran']), ...config.warnings]
+      const seen = request.apiKeys.length > 0 && createFirstTime(join(paths.dataDir, 'notices'))('API key on the command line')
+      const notices = [
+        ...(running === undefined ? [] : ['took over from the daemon that ran']),
+        ...(seen
+          ? ['what --api-key gives can be seen in the list of processes; use --api-key-file or AGENTKERNEL_API_KEY. (Said once.)']
+          : []),
+        ...config.warnings,
+      ]
       await runDaemon(ordersFor({ ...options, stays: true }), { serve, onReady: (url) => onReady(url ?? '', notices) })
     },
   }

@@ -25,6 +25,8 @@ export interface SandboxInfo {
   network?: 'none' | 'listed' | 'public'
   /** The written rules behind `network`; absent where there is none. */
   network_rules?: { allow: string[]; block: string[] }
+  /** How what leaves reaches the gateway. */
+  egress?: 'enforced' | 'proxy' | 'none'
   ip?: string
   image?: string
   vcpus?: number

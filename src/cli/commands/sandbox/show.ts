@@ -89,10 +89,11 @@ export function writeWarnings(info: SandboxInfo, context: CliContext): void {
 }
 
 /** `public`, or the rules behind it. */
-export function networkText({ network, network_rules: rules }: SandboxInfo): string {
+export function networkText({ network, network_rules: rules, egress }: SandboxInfo): string {
   if (rules === undefined || network === 'none') return 'none'
   const blocked = rules.block.length === 0 ? '' : `; blocked: ${rules.block.map((rule) => printable(rule)).join(', ')}`
-  return `${rules.allow.map((rule) => printable(rule)).join(', ')}${blocked}`
+  const how = egress === 'proxy' ? ' (for programs that use a proxy)' : ''
+  return `${rules.allow.map((rule) => printable(rule)).join(', ')}${blocked}${how}`
 }
 
 export function secretsText({ secret_mappings: mappings = {}, secret_files: files = [] }: SandboxInfo): string | undefined {
