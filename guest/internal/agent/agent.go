@@ -137,6 +137,9 @@ func newAgent(orders *orders) (*agent, error) {
 	a.ops = a.operations()
 	a.tidy = time.AfterFunc(quiet, giveMemoryBack)
 	go a.reaper.run()
+	if a.first {
+		go a.reaper.heed()
+	}
 	return a, nil
 }
 

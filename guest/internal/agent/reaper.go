@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -18,6 +20,8 @@ type reaper struct {
 	begun   uint64
 	changed *sync.Cond
 	alone   bool
+	// orphaned says that a process ended, maybe after we saw that there is none.
+	orphaned bool
 }
 
 // ended is how a process ended.
@@ -68,17 +72,29 @@ func (r *reaper) run() {
 		r.mu.Lock()
 		switch {
 		case err == unix.ECHILD:
-			// No child is no orphan either: an orphan had a parent here.
-			for r.begun == begun {
+			for r.begun == begun && !r.orphaned {
 				if !r.alone {
 					r.alone = true
 					r.changed.Broadcast()
 				}
 				r.changed.Wait()
 			}
+			r.orphaned = false
 		case err == nil:
 			r.reap(pid)
 		}
+		r.mu.Unlock()
+	}
+}
+
+// heed wakes run for orphans that had no parent of ours: the commands of another agent, which was killed.
+func (r *reaper) heed() {
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGCHLD)
+	for range ended {
+		r.mu.Lock()
+		r.orphaned = true
+		r.changed.Broadcast()
 		r.mu.Unlock()
 	}
 }
