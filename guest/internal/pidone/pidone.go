@@ -72,6 +72,9 @@ func Main(arguments []string, open uplink.Open) int {
 	if network != nil {
 		spec.Env = network.Environment(spec.Env)
 	}
+	// The terminal's signals are for the command, not for us. Caught, not ignored: a command inherits what is ignored. Before it
+	// starts: it may send us one at once.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGHUP, syscall.SIGTERM)
 	child, err := start(program, spec)
 	if err != nil {
 		return status.Fail("exec", program, err)
@@ -86,8 +89,6 @@ func Main(arguments []string, open uplink.Open) int {
 	if spec.Terminal {
 		status.Send(status.Line{Started: true})
 	}
-	// The terminal's signals are for the command, not for us. Caught, not ignored: a command inherits what is ignored.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGHUP, syscall.SIGTERM)
 	// Our copies of the streams would keep a reader waiting after the command closed its own.
 	if !spec.Terminal {
 		for fd := 0; fd <= 2; fd++ {
