@@ -38,6 +38,7 @@ const MOST_STREAM_ID = 0x7fffffff
 const MOST_BLOCK_BYTES = MOST_LIST_BYTES
 const SMALL_BYTES = 4_096
 const FAREWELL_MS = 2_000
+const PROGRAM_LEAVES_MS = 60_000
 
 interface OpenBlock {
   readonly stream: number
@@ -142,7 +143,7 @@ export class H2Connection implements StreamHost {
     if (this.#isLeaving || this.#isOver) return
     this.#isLeaving = true
     this.#goAway(CODE.noError)
-    if (this.#streams.size === 0) this.#out.end()
+    if (this.#streams.size === 0) this.#end()
   }
 
   /** Ends everything at once. Safe to repeat. */
@@ -210,8 +211,14 @@ export class H2Connection implements StreamHost {
   #remove(stream: H2Stream): void {
     if (!this.#streams.delete(stream.id)) return
     if (this.#streams.size > 0) return
-    if (this.#isLeaving) this.#out.end()
+    if (this.#isLeaving) this.#end()
     else this.onIdle?.()
+  }
+
+  /** Nothing is open any more. Who does not close then is not waited for: a program for as long as it may need to read, a server hardly. */
+  #end(): void {
+    this.#out.end()
+    setTimeout(() => this.destroy(), this.#isServer ? PROGRAM_LEAVES_MS : FAREWELL_MS).unref()
   }
 
   #take(frame: Frame): void {
@@ -355,7 +362,7 @@ export class H2Connection implements StreamHost {
         stream.lose(new StreamLost('the server takes no more requests', true))
       }
     }
-    if (this.#streams.size === 0) this.#out.end()
+    if (this.#streams.size === 0) this.#end()
     this.#out.wake()
   }
 
@@ -378,11 +385,11 @@ export class H2Connection implements StreamHost {
     if (!hasBeen) throw new ConnectionError(CODE.protocol, 'a stream that never was')
   }
 
-  #goAway(code: number): void {
+  #goAway(code: number): boolean {
     const payload = Buffer.alloc(8)
     payload.writeUInt32BE(this.#lastId, 0)
     payload.writeUInt32BE(code, 4)
-    this.#out.put(encodeFrame(TYPE.goAway, 0, 0, payload))
+    return this.#out.put(encodeFrame(TYPE.goAway, 0, 0, payload))
   }
 
   /** Tells the other side, and gives it time to read that. */
@@ -390,7 +397,7 @@ export class H2Connection implements StreamHost {
     this.#isLeaving = true
     for (const stream of this.#streams.values()) stream.lose(new StreamLost('the connection was broken off'))
     const told = this.#out.change()
-    this.#goAway(code)
+    if (!this.#goAway(code)) return
     await told
     await leave(this.#pipe, () => this.#pipe.read(), FAREWELL_MS)
   }

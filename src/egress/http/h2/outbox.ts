@@ -27,15 +27,20 @@ export class Outbox {
     return this.#bytes >= FULL_BYTES
   }
 
-  put(bytes: Uint8Array): void {
-    if (this.#isLost || this.#isEnding) return
+  /** False: it will not be written. */
+  put(bytes: Uint8Array): boolean {
+    if (this.#isLost || this.#isEnding) return false
     this.#bytes += bytes.length
-    if (this.#bytes > MOST_BYTES) return this.#lose()
+    if (this.#bytes > MOST_BYTES) {
+      this.#lose()
+      return false
+    }
     this.#waiting.push(bytes)
-    if (this.#isWriting) return
+    if (this.#isWriting) return true
     this.#isWriting = true
     // Frames of one turn go together.
     queueMicrotask(() => void this.#flush())
+    return true
   }
 
   /** Settles when something may have changed: there is room, or `wake` was called. */
