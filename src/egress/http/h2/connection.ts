@@ -18,7 +18,8 @@ import {
   SETTING,
   TYPE,
 } from './frames.ts'
-import { BadBlock, encodeBlock, HpackDecoder, MOST_LIST_BYTES } from './hpack.ts'
+import { HeaderBlocks } from './header-blocks.ts'
+import { BadBlock, encodeBlock, MOST_LIST_BYTES } from './hpack.ts'
 import { Outbox } from './outbox.ts'
 import { H2Stream, type StreamHost, StreamLost } from './stream.ts'
 
@@ -35,17 +36,9 @@ export interface H2Options {
 const DEFAULT_WINDOW = 65_535
 const MOST_WINDOW = 0x7fffffff
 const MOST_STREAM_ID = 0x7fffffff
-const MOST_BLOCK_BYTES = MOST_LIST_BYTES
 const SMALL_BYTES = 4_096
 const FAREWELL_MS = 2_000
 const PROGRAM_LEAVES_MS = 60_000
-
-interface OpenBlock {
-  readonly stream: number
-  readonly isEnd: boolean
-  readonly pieces: Buffer[]
-  size: number
-}
 
 /**
  * One connection of HTTP/2 (RFC 9113), as server or as client. Without push, priorities and extensions. Whatever the other side does
@@ -56,7 +49,7 @@ export class H2Connection implements StreamHost {
   readonly #options: H2Options
   readonly #isServer: boolean
   readonly #out: Outbox
-  readonly #decoder = new HpackDecoder()
+  readonly #blocks = new HeaderBlocks()
   readonly #flood = new FloodGuard()
   readonly #streams = new Map<number, H2Stream>()
   #active = 0
@@ -67,7 +60,6 @@ export class H2Connection implements StreamHost {
   #unacknowledged = 0
   #peerWindow = DEFAULT_WINDOW
   #peerMostStreams = 100
-  #block: OpenBlock | undefined
   #hasSettings = false
   #isLeaving = false
   #isOver = false
@@ -224,13 +216,10 @@ export class H2Connection implements StreamHost {
   #take(frame: Frame): void {
     const { type, stream, payload } = frame
     if (!this.#hasSettings && type !== TYPE.settings) throw new ConnectionError(CODE.protocol, 'settings come first')
-    if (this.#block !== undefined && (type !== TYPE.continuation || stream !== this.#block.stream)) {
-      throw new ConnectionError(CODE.protocol, 'a frame in the middle of headers')
-    }
+    this.#blocks.check(frame)
     this.#flood.count(type, payload.length)
     if (type === TYPE.data) this.#data(frame)
-    else if (type === TYPE.headers) this.#headers(frame)
-    else if (type === TYPE.continuation) this.#continuation(frame)
+    else if (type === TYPE.headers || type === TYPE.continuation) this.#headers(frame)
     else if (type === TYPE.settings) this.#settings(frame)
     else if (type === TYPE.rstStream) this.#reset(frame)
     else if (type === TYPE.ping) this.#ping(frame)
@@ -259,25 +248,9 @@ export class H2Connection implements StreamHost {
   }
 
   #headers(frame: Frame): void {
-    const { stream, flags } = frame
-    if (stream === 0) throw new ConnectionError(CODE.protocol, 'headers of no stream')
-    const content = contentOf(frame)
-    this.#block = { stream, isEnd: (flags & FLAG.endStream) !== 0, pieces: [content], size: content.length }
-    if ((flags & FLAG.endHeaders) !== 0) this.#endBlock(this.#block)
-  }
-
-  #continuation({ payload, flags }: Frame): void {
-    const block = this.#block
-    if (block === undefined) throw new ConnectionError(CODE.protocol, 'nothing to continue')
-    block.size += payload.length
-    if (block.size > MOST_BLOCK_BYTES) throw new ConnectionError(CODE.enhanceYourCalm, 'too many headers')
-    block.pieces.push(payload)
-    if ((flags & FLAG.endHeaders) !== 0) this.#endBlock(block)
-  }
-
-  #endBlock({ stream: id, isEnd, pieces }: OpenBlock): void {
-    this.#block = undefined
-    const headers = this.#decoder.decode(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
+    const block = this.#blocks.take(frame)
+    if (block === undefined) return
+    const { stream: id, headers, isEnd } = block
     const stream = this.#streams.get(id)
     if (stream === undefined) return this.#isServer ? this.#opened(id, headers, isEnd) : this.#mustBeKnown(id)
     if (stream.remoteEnded) throw new ConnectionError(CODE.streamClosed, 'headers after the end')
