@@ -214,7 +214,7 @@ export class H2Connection implements StreamHost {
   }
 
   #take(frame: Frame): void {
-    const { type, stream, payload } = frame
+    const { type, payload } = frame
     if (!this.#hasSettings && type !== TYPE.settings) throw new ConnectionError(CODE.protocol, 'settings come first')
     this.#blocks.check(frame)
     this.#flood.count(type, payload.length)
