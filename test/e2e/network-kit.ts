@@ -10,12 +10,20 @@ import { BINARY, type Ended, eventually, type SpawnOptions, User } from './kit.t
 export { LAB_TOKEN }
 
 /** Why there is no network to test here; undefined: there is. */
-export const NO_LAB = labProblem() ?? (existsSync('/dev/net/tun') ? undefined : 'no /dev/net/tun here')
+export const NO_LAB = labProblem() ?? missing()
 export const SKIPPED = NO_LAB === undefined ? '' : ` (skipped: ${NO_LAB})`
+
+function missing(): string | undefined {
+  if (!existsSync('/dev/net/tun')) return 'no /dev/net/tun here'
+  const programs = ['/usr/bin/python3', 'curl', 'dig', 'openssl'].filter((name) => Bun.which(name) === null)
+  return programs.length === 0 ? undefined : `no ${programs.join(', ')} here`
+}
 
 /** More would only wait for a processor, and make time limits meaningless. */
 const MOST_AT_ONCE = 3
-const PATIENCE_MS = 25_000
+const PATIENCE_MS = 60_000
+/** Tests that run at once wait for each other. */
+export const LONGEST_MS = 120_000
 
 /** A request as the lab's servers saw it. */
 export interface Seen {
@@ -24,6 +32,8 @@ export interface Seen {
   readonly url: string
   readonly authorization?: string
   readonly headers: Readonly<Record<string, string>>
+  /** The server's own address. */
+  readonly at: string
 }
 
 /** A user who lives in the lab's near side: what their sandboxes reach is the far side. */
@@ -98,6 +108,14 @@ export class NetworkWorld {
       .filter(({ url }) => url?.includes(mark) === true)
   }
 
+  /** Names that the lab's DNS server was asked for and that hold `mark`. */
+  asked(mark: string): string[] {
+    return this.lab
+      .requests()
+      .map((line) => (JSON.parse(line) as { dns?: string }).dns ?? '')
+      .filter((name) => name.includes(mark))
+  }
+
   /** Puts tools of this machine that are no system's programs over a folder of the near side's system, where sandboxes see them. */
   bringTools(): void {
     const folder = join(this.lab.folder, 'tools')
@@ -106,7 +124,7 @@ export class NetworkWorld {
       if (source !== undefined) copyFileSync(source, join(folder, name), constants.COPYFILE_FICLONE)
     }
     const near = (...command: string[]) => Bun.spawnSync([...this.lab.near, ...command])
-    if (TOOLS.rust !== undefined) near('mount', '--bind', TOOLS.rust, join(folder, 'rust'))
+    if (TOOLS.rust !== undefined) near('mount', '-o', 'bind,ro', TOOLS.rust, join(folder, 'rust'))
     near('mount', '--rbind', folder, TOOLS_INSIDE)
     this.user.env['PATH'] = [TOOLS_INSIDE, `${TOOLS_INSIDE}/rust/bin`, '/usr/local/go/bin', this.user.env['PATH']].join(':')
   }
@@ -180,4 +198,21 @@ def try_host(target, mark):
 def try_hosts(targets, mark):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         return dict(zip([host for host, _ in targets], pool.map(try_host, targets, [mark] * len(targets))))
+`
+
+/** Python: `raw` sends bytes to port 80 of the allowed host, and gives the status of each answer; `attempt` gives the name of an error. */
+export const RAW = `
+def raw(*parts, host="api.lab.test"):
+    with socket.create_connection((host, 80), 5) as s:
+        s.settimeout(8)
+        text = b""
+        try:
+            for part in parts: s.sendall(part)
+            while chunk := s.recv(65536): text += chunk
+        except OSError: pass
+        return [int(line.split(b" ")[1]) for line in text.split(b"\\r\\n") if line.startswith(b"HTTP/1.1 ")]
+H = b"Host: api.lab.test\\r\\nConnection: close\\r\\n"
+def attempt(what):
+    try: return what()
+    except OSError as error: return errno.errorcode.get(error.errno, str(error))
 `

@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { NetworkEvent } from '../../src/contract/network.ts'
-import { LAB_TOKEN, NetworkWorld, NO_LAB, readLog, SKIPPED, TRY_HOSTS } from './network-kit.ts'
+import { LAB_TOKEN, LONGEST_MS, NetworkWorld, NO_LAB, readLog, SKIPPED, TRY_HOSTS } from './network-kit.ts'
+
+setDefaultTimeout(LONGEST_MS)
 
 describe.skipIf(NO_LAB !== undefined)(`what rules let through${SKIPPED}`, () => {
   let world: NetworkWorld

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { appendFileSync, chmodSync, chownSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { noise } from '../support/lab/site.ts'
-import { LAB_TOKEN, NetworkWorld, NO_LAB, SKIPPED, TOOLS, WAYS } from './network-kit.ts'
+import { LAB_TOKEN, LONGEST_MS, NetworkWorld, NO_LAB, SKIPPED, TOOLS, WAYS } from './network-kit.ts'
 import { ROOT } from '../support/source-files.ts'
 
 const LARGE_BYTES = 12_000_000
@@ -11,6 +11,8 @@ const needs = (...programs: string[]): string | undefined => {
   const missing = programs.filter((name) => Bun.which(name) === null)
   return missing.length === 0 ? undefined : `no ${missing.join(', ')} here`
 }
+
+setDefaultTimeout(LONGEST_MS)
 
 describe.skipIf(NO_LAB !== undefined)(`real programs through the gateway${SKIPPED}`, () => {
   let world: NetworkWorld

@@ -19,7 +19,7 @@ const note = (line: object): void => appendFileSync(join(folder, 'requests'), `$
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const { method, url = '/', headers, httpVersion } = request
   const host = headers.host ?? headers[':authority'] ?? ''
-  note({ host, method, url, httpVersion, authorization: headers.authorization, headers: { ...headers } })
+  note({ host, method, url, httpVersion, authorization: headers.authorization, headers: { ...headers }, at: request.socket.localAddress })
   const [asked = '/', query = ''] = url.split('?')
   const path = asked.replace(/^\/private\//, '/')
   if (path !== asked && !carriesToken(headers.authorization)) {
