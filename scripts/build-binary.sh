@@ -32,6 +32,5 @@ cd build/tmp/binary
   fail 'agentkernel could not be built: see the errors above'
 }
 cd "$root"
-# A rename: a program that runs now keeps its old file.
-mv -f build/tmp/binary/agentkernel build/agentkernel
+put_program build/tmp/binary/agentkernel build/agentkernel
 mv -f build/tmp/binary.stamp build/agentkernel.stamp

@@ -20,5 +20,5 @@ mkdir -p build/tmp/guest
   CGO_ENABLED=0 GOTOOLCHAIN=local GOOS='' GOARCH='' GOWORK=off \
     "$go" build -trimpath -buildvcs=false -ldflags '-s -w' -o ../build/tmp/guest/ ./cmd/agentkernel-guest ./cmd/agentkernel-guest-net
 ) >&2 || fail 'the sandbox helper could not be built: see the errors above'
-mv -f build/tmp/guest/agentkernel-guest build/tmp/guest/agentkernel-guest-net build/
+for program in agentkernel-guest agentkernel-guest-net; do put_program "build/tmp/guest/$program" "build/$program"; done
 mv -f build/tmp/guest.stamp build/guest.stamp

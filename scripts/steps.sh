@@ -33,6 +33,16 @@ up_to_date() {
   [ -z "$(find "$@" ! -name '*.test.ts' ! -name '*_test.go' -newer "$stamp" -print 2>&1 | head -n 1)" ]
 }
 
+# put_program FILE PLACE: FILE becomes the program at PLACE. It is written once more, in large pieces: the kernel keeps a file in pages
+# as large as it was written in, linkers write small ones, and each start of the program took 2 ms longer from these.
+put_program() {
+  dd if="$1" of="$1.whole" bs=4194304 2>/dev/null || fail "$2 could not be written: is the disk full?"
+  chmod 755 "$1.whole"
+  rm -f "$1"
+  # A rename: a program that runs now keeps its old file.
+  mv -f "$1.whole" "$2"
+}
+
 # Runs a command quietly; its whole output appears only when it fails.
 quietly() {
   log=build/tmp/log.$$
