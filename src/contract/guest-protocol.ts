@@ -49,7 +49,7 @@ export const CHANNEL_OUT = 1
 export const CHANNEL_ERR = 2
 export type Channel = typeof CHANNEL_IN | typeof CHANNEL_OUT | typeof CHANNEL_ERR
 
-export const FEATURES = ['exec', 'log', 'files', 'watch', 'tar', 'connect', 'stats', 'shutdown'] as const
+export const FEATURES = ['exec', 'log', 'files', 'watch', 'tar', 'connect', 'stats', 'shutdown', 'exec_network'] as const
 /** Of the egress connection. */
 export const EGRESS_FEATURES = ['egress'] as const
 export type Feature = (typeof FEATURES)[number]

@@ -242,6 +242,8 @@ describe('a connection', () => {
       guest.connectPort({ port: 1 }),
       guest.stats(),
       guest.shutdown(1),
+      // It would give the command the network of the sandbox.
+      guest.exec({ ...open, network: true }).started,
     ].map(failure)
     expect(new Set(await Promise.all(refused))).toEqual(new Set(['not_available_yet']))
   })

@@ -33,10 +33,10 @@ export interface GuestExecStream<Result = ExecEnded> {
   readonly result: Promise<Result>
 }
 
-/** Starts a command. Aborting `signal` cancels it. */
+/** Starts a command. Aborting `signal` cancels it. A helper that does not know of networks of commands would give it the sandbox's. */
 export function openExec(connection: GuestConnection, open: ExecOpen, signal?: AbortSignal): GuestExecStream {
   const read = (body: Json) => (open.detach === true && isVisitOver(body) ? canceled() : readEnded(body))
-  return new ExecStream(connection, open, { feature: 'exec', signal, read })
+  return new ExecStream(connection, open, { feature: open.network === true ? 'exec_network' : 'exec', signal, read })
 }
 
 /** Comes to a command, until that ends or the visit is canceled. */

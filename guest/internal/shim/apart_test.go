@@ -112,7 +112,7 @@ env | grep -iv proxy | grep -v '^_=\|SHLVL' | sort; cat /proc/self/oom_score_adj
 		if string(ordinary.stdout) != string(apart.stdout) || len(apart.stdout) < 500 || len(apart.stderr) > 0 {
 			t.Errorf("%s\n---- apart:\n%s%s", ordinary.stdout, apart.stdout, apart.stderr)
 		}
-		for _, want := range []string{"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "CapInh:\t0000000000000000", "CapAmb:\t0000000000000000", "CapPrm:\t0000000000000000", "NoNewPrivs:\t1"} {
+		for _, want := range []string{"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "CapInh:\t0000000000000000", "CapAmb:\t0000000000000000", "CapPrm:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
 			if !strings.Contains(string(apart.stdout), want) {
 				t.Errorf("no %q", want)
 			}
@@ -146,7 +146,7 @@ ip link set tun0 down 2>/dev/null && echo down; ip link set lo down 2>/dev/null 
 			"another command": shell("b", script, map[string]any{"argv": []string{"/bin/bash", "-c", script}}), "one apart": apartShell("c", script),
 		} {
 			got := call(t, conn, order)
-			want := "found one\n0\n0\nCapAmb::0000000000000000 CapBnd::0000000000000000 CapEff::0000000000000000 CapInh::0000000000000000 CapPrm::0000000000000000 NoNewPrivs::1 Seccomp::0 end\n"
+			want := "found one\n0\n0\nCapAmb::0000000000000000 CapBnd::0000000000000000 CapEff::0000000000000000 CapInh::0000000000000000 CapPrm::0000000000000000 NoNewPrivs::1 Seccomp::2 end\n"
 			if string(got.stdout) != want {
 				t.Errorf("%s sees %q, %q, want %q", name, got.stdout, got.stderr, want)
 			}

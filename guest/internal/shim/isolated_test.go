@@ -40,7 +40,7 @@ func isolated(t *testing.T, mode string, changes ...setup) *shim {
 		inside := copyProgram(t, o.Helper, filepath.Dir(o.RuntimeDir)+"/inside")
 		o.Helper = copyProgram(t, builtProgram, filepath.Dir(o.RuntimeDir)+"/helper")
 		s.program = o.Helper
-		o.Prologue, o.Plan = stageOrders(t, inside, bwrap, mode == launchAsRoot, o.Network)
+		o.Prologue, o.Plan = stageOrders(t, inside, bwrap, mode == launchAsRoot, o.Network, s.amend)
 	})
 	if mode == launchAsUser && root {
 		s.asUser(somebody)
@@ -78,7 +78,7 @@ func copyProgram(t *testing.T, from, to string) string {
 }
 
 // stageOrders are prologue and plan of a small sandbox with the host's programs.
-func stageOrders(t *testing.T, inside, bwrap string, asRoot, network bool) (prologue, work json.RawMessage) {
+func stageOrders(t *testing.T, inside, bwrap string, asRoot, network bool, amend func(*plan.Plan)) (prologue, work json.RawMessage) {
 	t.Helper()
 	p := plan.Prologue{Stage: "/mnt", Mounts: []plan.Mount{
 		{Kind: "bind", Source: "/proc", Target: "proc"},
@@ -96,9 +96,14 @@ func stageOrders(t *testing.T, inside, bwrap string, asRoot, network bool) (prol
 			"--dev-bind", "/", "/", "--proc", "/proc", "--chdir", "/",
 		},
 	}
+	// A filter that lets everything pass.
+	w.Seccomp = []byte{0x06, 0, 0, 0, 0, 0, 0xff, 0x7f}
 	w.Network = plan.Network{Egress: network, TUN: network}
 	if asRoot {
 		w.DropTo = &plan.Identity{UID: 900_012_345, GID: 900_012_345}
+	}
+	if amend != nil {
+		amend(&w)
 	}
 	return withoutNull(t, p), withoutNull(t, w)
 }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"agentkernel/guest/internal/outlog"
+	"agentkernel/guest/internal/plan"
 )
 
 // tooLong is when a test gives up waiting.
@@ -66,6 +67,8 @@ type shim struct {
 	// raw takes the place of the orders, and credential that of the user.
 	raw        []byte
 	credential *syscall.Credential
+	// amend changes the plan of a sandbox.
+	amend func(*plan.Plan)
 
 	process *exec.Cmd
 	report  *os.File
