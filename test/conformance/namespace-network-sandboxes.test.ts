@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { createKeepingNamespaceDriver } from '../../src/drivers/namespace/index.ts'
 import { tunFinding } from '../../src/drivers/namespace/network.ts'
-import { GatewayConnection } from '../../src/guestlink/index.ts'
+import { GatewayConnection, Guest } from '../../src/guestlink/index.ts'
 import { echo } from './networked-run.ts'
 import { type Box, type SandboxKit, withSandboxes } from './sandbox-kit.ts'
 import { makeSandboxPlace } from './sandbox-place.ts'
@@ -89,6 +89,45 @@ describe.skipIf(tunFinding().status !== 'ok')('a sandbox that stays, with a netw
     })
   })
 })
+
+/** What a command sees of its walls. */
+const WALLS = `grep -E '^(Uid|Gid|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; cat /proc/self/uid_map /proc/self/gid_map /proc/self/cgroup /proc/self/mountinfo
+for n in mnt pid ipc uts cgroup user; do readlink /proc/self/ns/$n; done; ulimit -a; pwd`
+
+/** The output of a command that has a network of its own. */
+async function apart(kit: SandboxKit, { handle }: Box, id: string, script: string): Promise<string> {
+  const guest = await Guest.connect(kit.verbs.connect(handle).socketPath, { role: 'client', version: '0.0.0' })
+  const { env, cwd } = handle.guest ?? { env: {}, cwd: '/' }
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  const stream = guest.exec({ op: 'exec', id, argv: ['sh', '-c', script], env: variables, cwd, network: true })
+  let text = ''
+  for await (const chunk of stream.output) if ('bytes' in chunk) text += new TextDecoder().decode(chunk.bytes)
+  await stream.result
+  await guest.connection.bye()
+  return text
+}
+
+for (const tun of [true, false]) {
+  const skipped = tun && tunFinding().status !== 'ok'
+  describe.skipIf(skipped)(`a command with a network of its own, ${tun ? 'and a device' : 'without a device'}`, () => {
+    test('has the same walls as every other, and flows that bear its id', async () => {
+      await withSandboxes(createDriver, async (kit) => {
+        const box = await kit.start({ network: { ...network, tun } })
+        const walls = await apart(kit, box, 'walls', WALLS)
+        expect(walls).toBe(await kit.sh(box, WALLS))
+        expect(walls).toContain('Seccomp:\t2')
+        expect(walls.match(/^Cap\w+:\t0{16}$/gm)?.length).toBe(5)
+        const flows: string[] = []
+        const connection = await gateway(kit, box, flows)
+        const proxied = `curl -s -m 5 --proxytunnel http://203.0.113.7:8080/ >/dev/null`
+        for (let i = 0; flows.length === 0; i++) await apart(kit, box, `mine-${i}`, tun ? ASK : proxied)
+        expect(flows[0]).toMatch(/^tcp 203\.0\.113\.7 8080 mine-\d+$/)
+        await connection.bye()
+      })
+      expect(await leftovers()).toEqual([])
+    })
+  })
+}
 
 describe('a sandbox that stays', () => {
   test('has no egress connection without a network', async () => {
