@@ -51,7 +51,10 @@ func (n *network) connect(request *tcp.ForwarderRequest) {
 		return
 	}
 	n.connections.Add(1)
-	defer n.connections.Add(-1)
+	defer func() {
+		n.connections.Add(-1)
+		n.tidy.Reset(quiet)
+	}()
 	n.tune(endpoint)
 	(&connection{endpoint: endpoint, queue: queue, stream: stream}).run()
 }

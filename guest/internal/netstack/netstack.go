@@ -62,7 +62,7 @@ func Serve(tunFD int, conn *wire.Conn, options Options) error {
 }
 
 func serveLink(device *link, conn *wire.Conn, options Options) error {
-	n := &network{link: device, conn: conn, options: options.withDefaults(), syns: make(map[stack.TransportEndpointID]uint32)}
+	n := &network{link: device, conn: conn, options: options.withDefaults(), syns: make(map[stack.TransportEndpointID]uint32), tidy: newTidy()}
 	defer n.close()
 	return device.read(n.receive)
 }
@@ -77,6 +77,7 @@ type network struct {
 
 	// connections is how many TCP connections are open.
 	connections atomic.Int64
+	tidy        *time.Timer
 	// datagrams and lookups are how many UDP flows are open: lookups those to port 53 of the gateway.
 	datagrams, lookups atomic.Int64
 
@@ -106,6 +107,7 @@ func (n *network) receive(packet []byte, take func() *stack.PacketBuffer) {
 }
 
 func (n *network) close() {
+	n.tidy.Stop()
 	n.link.close()
 	if n.stack != nil {
 		n.stack.Close()
