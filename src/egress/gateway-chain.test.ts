@@ -94,7 +94,7 @@ async function chain(allow: readonly string[]): Promise<{ sandbox: Sandbox; gate
   })
   const connection = new GatewayConnection({ unix: join(folder, 'egress.sock') }, { version: '1', onFlow: (flow) => gateway.serve(flow) })
   open.push(() => {
-    gateway.close()
+    void gateway.close()
     void connection.bye()
   })
   await sandbox.until(() => sandbox.said.some(({ type }) => type === FRAME.hello))

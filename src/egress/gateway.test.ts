@@ -48,7 +48,7 @@ function lab(allow: readonly string[], names: Parameters<typeof network>[0] = {}
   const recorder = new NetworkRecorder({ sandbox: 'box' })
   const known = network(names)
   const gateway = new Gateway({ policy: rules(allow), network: known, record: recorder.record, ...more })
-  open.push(() => gateway.close())
+  open.push(() => void gateway.close())
   return { gateway, recorder, names: known }
 }
 
@@ -276,10 +276,13 @@ test('rules that change reset what they no longer allow, and only that', async (
 
 test('a closed gateway resets everything and takes nothing', async () => {
   const { port } = echo()
-  const { gateway } = lab([`127.0.0.1:${port}`])
+  const { gateway, recorder } = lab([`127.0.0.1:${port}`])
   const flow = await connect(gateway, '127.0.0.1', port)
-  gateway.close()
+  const closed = gateway.close()
   expect(flow.refused?.why).toBe('refused')
+  await closed
+  // What was open until then is told of, or learn mode would not know of it.
+  expect(recorder.events()).toMatchObject([{ kind: 'tcp', port, verdict: 'allowed' }])
   expect((await connect(gateway, '127.0.0.1', port)).refused?.why).toBe('refused')
 })
 

@@ -43,6 +43,8 @@ export interface GatewayOptions {
 
 const DNS_PORT = 53
 const TOLD_FOR_MS = 60_000
+/** For what a flow has to do after it was reset. */
+const TELL_WITHIN_MS = 250
 
 /**
  * The way out of one sandbox. It is handed each flow that a program opens, decides by the rules that hold then, and passes what is
@@ -56,6 +58,7 @@ export class Gateway {
   readonly #dialer: Dialer
   readonly #policies = new Map<string | undefined, CompiledPolicy>()
   readonly #flows = new Map<Flow, FlowRun | undefined>()
+  readonly #served = new Set<Promise<void>>()
   readonly #told: Recent
   #http: Promise<HttpEngine | undefined> | undefined
   #isClosed = false
@@ -95,13 +98,17 @@ export class Gateway {
     if (this.#isClosed) return flow.refuse('refused', 'the network of the sandbox is closed')
     if (this.#flows.size >= this.#context.limits.flows) return this.#refuseMore(flow)
     this.#flows.set(flow, undefined)
-    this.#serve(flow)
+    const served: Promise<void> = this.#serve(flow)
       .catch((error: unknown) => {
         ignore(error, 'the flow was broken off')
         flow.refuse('refused', 'the connection was broken off')
       })
-      .finally(() => this.#flows.delete(flow))
+      .finally(() => {
+        this.#flows.delete(flow)
+        this.#served.delete(served)
+      })
       .catch((error: unknown) => ignore(error, 'refuse never throws'))
+    this.#served.add(served)
   }
 
   /** Rules that hold from now on, for everything or for one command. Flows that they do not allow are reset. */
@@ -116,11 +123,17 @@ export class Gateway {
     this.#decideAgain(tag)
   }
 
-  /** Resets every flow; what comes later is refused. Safe to repeat. */
-  close(): void {
+  /** Resets every flow; what comes later is refused. Resolves, without a wait that can be felt, when all of them are told of. Safe to repeat. */
+  async close(): Promise<void> {
     this.#isClosed = true
     for (const flow of this.#flows.keys()) flow.refuse('refused', 'the network of the sandbox is closed')
     void this.#http?.then((engine) => engine?.close?.())
+    let limit: Timer | undefined
+    const late = new Promise<void>((resolve) => {
+      limit = setTimeout(resolve, TELL_WITHIN_MS)
+    })
+    await Promise.race([Promise.all(this.#served), late])
+    clearTimeout(limit)
   }
 
   /** Told once a minute: a flood must not fill the log as well. */

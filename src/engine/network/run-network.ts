@@ -47,7 +47,7 @@ export function openRunNetwork(options: RunNetworkOptions): OpenRunNetwork {
     close: async () => {
       await connection?.bye()
       try {
-        ;(await wayOut)?.close()
+        await (await wayOut)?.close()
       } catch (error) {
         ignore(error, 'it was never there')
       }

@@ -42,9 +42,9 @@ export class WayOut {
     this.#gateway.removePolicy(tag)
   }
 
-  /** The network is closed for good. Safe to repeat. */
-  close(): void {
-    this.#gateway.close()
+  /** The network is closed for good. Resolves when every flow of it is told of. Safe to repeat. */
+  async close(): Promise<void> {
+    await this.#gateway.close()
   }
 
   #compile(rules: NetworkRules): CompiledPolicy {

@@ -189,7 +189,7 @@ function portsOf({ ports }: SandboxRecord): PublishedPort[] {
 async function release(open: Open): Promise<void> {
   try {
     const made = await open.gateway?.made()
-    made?.wayOut.close()
+    await made?.wayOut.close()
     made?.release()
   } catch (error) {
     ignore(error, 'it was never there')
