@@ -23,7 +23,7 @@ describe.skipIf(NO_LAB !== undefined)(`attacks on the network from inside${SKIPP
   }
 
   describe('names and addresses', () => {
-    test.concurrent('of a name with a public and a private address only the public one is dialled', async () => {
+    test.concurrent('S42 of a name with a public and a private address only the public one is dialled', async () => {
       const file = log('two')
       await shell(['--network-log', file], 'for i in 1 2 3 4 5 6; do curl -s http://two.lab.test/echo?two; done')
       const dialled = readLog(file).flatMap(({ kind, status }) => (kind === 'http' ? [status] : []))
@@ -31,7 +31,7 @@ describe.skipIf(NO_LAB !== undefined)(`attacks on the network from inside${SKIPP
       expect(new Set(world.seen('?two').map(({ at }) => at.replace('::ffff:', '')))).toEqual(new Set(['44.44.44.10']))
     })
 
-    test.concurrent('a name whose answer changes gets nobody to a private address', async () => {
+    test.concurrent('S42 a name whose answer changes gets nobody to a private address', async () => {
       await inside(
         [],
         `for _ in range(12):
@@ -41,7 +41,7 @@ describe.skipIf(NO_LAB !== undefined)(`attacks on the network from inside${SKIPP
       expect(world.seen('?flip').filter(({ at }) => at.endsWith('10.77.0.10'))).toEqual([])
     })
 
-    test.concurrent('addresses in decimal, octal and hex are what they mean, or no name at all', async () => {
+    test.concurrent('S43 addresses in decimal, octal and hex are what they mean, or no name at all', async () => {
       const forms = [
         '172818442',
         '0x0a4d000a',
@@ -67,7 +67,7 @@ describe.skipIf(NO_LAB !== undefined)(`attacks on the network from inside${SKIPP
       expect(forms.slice(0, 5).flatMap((form) => world.asked(form.toLowerCase()))).toEqual([])
     })
 
-    test.concurrent('a trailing dot, capitals and punycode are read once, the same way everywhere', async () => {
+    test.concurrent('S43 a trailing dot, capitals and punycode are read once, the same way everywhere', async () => {
       const said = await shell(
         ['--allow', 'api.lab.test', '--block', 'other.lab.test', '--allow', 'xn--bcher-kva.lab.test'],
         `for host in api.lab.test. API.LAB.TEST other.lab.test. OTHER.lab.test. other.lab.test xn--pi-6kc.lab.test xn--bcher-kva.lab.test.evil.test; do
@@ -87,7 +87,7 @@ describe.skipIf(NO_LAB !== undefined)(`attacks on the network from inside${SKIPP
       ])
     })
 
-    test.concurrent('a redirect to where nobody may go ends there', async () => {
+    test.concurrent('S45 a redirect to where nobody may go ends there', async () => {
       const said = await shell(
         [],
         `for to in http://169.254.169.254/echo http://10.77.0.10/echo http://private.lab.test/echo http://44.44.44.1/; do
@@ -100,7 +100,7 @@ describe.skipIf(NO_LAB !== undefined)(`attacks on the network from inside${SKIPP
   })
 
   describe('other ways out', () => {
-    test.concurrent('no raw sockets, no ping, no other protocol, no device, no namespace with a network of its own', async () => {
+    test.concurrent('S41 no raw sockets, no ping, no other protocol, no device, no namespace with a network of its own', async () => {
       const said = await inside(
         ['--network', 'public'],
         `def ping():
@@ -126,7 +126,7 @@ say(os.system("ip link add x type dummy 2>/dev/null; ip route add default dev lo
       expect([node, links]).toEqual(['no', true])
     })
 
-    test.concurrent('other name servers and QUIC are refused at once', async () => {
+    test.concurrent('S44 other name servers and QUIC are refused at once', async () => {
       const said = await inside(
         [],
         `def datagram(host, port, data):
@@ -148,7 +148,7 @@ say(attempt(lambda: str(socket.create_connection(("44.44.44.53", 853), 3))))`,
       expect(world.asked('1-2-3-4-out')).toEqual([])
     })
 
-    test.concurrent('names that are not allowed are not looked up: nothing gets out by asking', async () => {
+    test.concurrent('S44 names that are not allowed are not looked up: nothing gets out by asking', async () => {
       await shell(
         ['--allow', 'api.lab.test', '--allow', '*.lab.test'],
         `for type in A AAAA TXT MX NULL ANY; do
@@ -171,7 +171,7 @@ say(attempt(lambda: str(socket.create_connection(("44.44.44.53", 853), 3))))`,
   })
 
   describe('floods', () => {
-    test.concurrent('of SYNs: bounded, and the network works afterwards', async () => {
+    test.concurrent('S51 of SYNs: bounded, and the network works afterwards', async () => {
       const said = await inside(
         ['--allow', 'api.lab.test:*', '--allow', '44.44.44.10/31:*'],
         `import resource
@@ -195,7 +195,7 @@ say(answers[-1])`,
       expect(said).toEqual([true, [200]])
     })
 
-    test.concurrent('of names: bounded, and names are found afterwards', async () => {
+    test.concurrent('S51 of names: bounded, and names are found afterwards', async () => {
       const said = await inside(
         ['--allow', '*.dns.test', '--allow', 'api.lab.test'],
         `s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(("198.18.0.1", 53))
@@ -212,7 +212,7 @@ say(socket.gethostbyname("44-44-44-11.dns.test").startswith("198.1"))`,
   })
 
   describe('secrets', () => {
-    test.concurrent('a placeholder on its way to another host is blocked, and reported', async () => {
+    test.concurrent('S49 a placeholder on its way to another host is blocked, and reported', async () => {
       const flags = [...SECRET, '--placeholder-secrets', '--allow', 'other.lab.test', '--network-log', log('placeholder')]
       const { stdout, stderr } = await world.run([
         ...[...flags, '--', 'sh', '-c'],
@@ -233,7 +233,18 @@ say(socket.gethostbyname("44-44-44-11.dns.test").startswith("198.1"))`,
       expect(right.map(({ headers }) => headers['x-key'])).toEqual([LAB_TOKEN])
     })
 
-    test.concurrent('the value is nowhere but at its host: not inside, not in processes, not in files', async () => {
+    test.concurrent('neither names of headers nor values can bring a header of their own', async () => {
+      for (const header of ['X-Key\r\nEvil', 'X-Key: a\nEvil', 'X Key', 'Host', 'Transfer-Encoding']) {
+        const { code, stdout } = await world.run(['-S', `TESTKEY:api.lab.test:${header}`, '--', 'echo', 'ran'])
+        expect([header, code, stdout]).toEqual([header, 2, ''])
+      }
+      const env = { TESTKEY: 'value\r\nEvil: 1\r\n\r\nGET /echo?evil HTTP/1.1' }
+      await world.run([...SECRET, '--', 'curl', '-s', '--http1.1', 'https://api.lab.test/echo?lines'], { env })
+      expect(world.seen('?evil')).toEqual([])
+      expect(world.seen('?lines').filter(({ headers }) => 'evil' in headers)).toEqual([])
+    })
+
+    test.concurrent('S48 the value is nowhere but at its host: not inside, not in processes, not in files', async () => {
       const key = join(world.lab.folder, 'key.txt')
       writeFileSync(key, LAB_TOKEN)
       const file = log('value')
@@ -260,7 +271,7 @@ say(socket.gethostbyname("44-44-44-11.dns.test").startswith("198.1"))`,
     })
   })
 
-  test('killing the gateway leaves no network and nothing else behind', async () => {
+  test('S50 killing the gateway leaves no network and nothing else behind', async () => {
     const mark = `killed-${process.pid}`
     const text = `: ${mark}; while :; do curl -s http://api.lab.test/echo?${mark} >/dev/null; sleep 0.05; done`
     const child = Bun.spawn(world.near([BINARY, 'run', '--allow', 'api.lab.test', '--', 'sh', '-c', text]), {
