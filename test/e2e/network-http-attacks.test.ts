@@ -20,7 +20,7 @@ describe.skipIf(NO_LAB !== undefined)(`attacks on HTTP and TLS from inside${SKIP
   }
 
   describe('HTTP', () => {
-    test.concurrent('a request has one target: Host, absolute form and connection must agree', async () => {
+    test.concurrent('S45 a request has one target: Host, absolute form and connection must agree', async () => {
       const [codes] = await inside(
         ['--allow', 'api.lab.test', '--allow', 'other.lab.test'],
         `say([
@@ -40,7 +40,7 @@ describe.skipIf(NO_LAB !== undefined)(`attacks on HTTP and TLS from inside${SKIP
       expect(world.seen('?same')).toHaveLength(1)
     })
 
-    test.concurrent('over TLS as well, when it is opened: another Host or SNI gets nowhere, over HTTP/1 and 2', async () => {
+    test.concurrent('S45 over TLS as well, when it is opened: another Host or SNI gets nowhere, over HTTP/1 and 2', async () => {
       const said = await shell(
         [...SECRET, '--allow', 'other.lab.test'],
         `for version in 1.1 2; do
@@ -52,7 +52,7 @@ describe.skipIf(NO_LAB !== undefined)(`attacks on HTTP and TLS from inside${SKIP
       expect(world.seen('?fronted')).toEqual([])
     })
 
-    test.concurrent('smuggling: what has two lengths, or one that can be read in two ways, is not sent', async () => {
+    test.concurrent('S45 smuggling: what has two lengths, or one that can be read in two ways, is not sent', async () => {
       const [codes] = await inside(
         ['--allow', 'api.lab.test'],
         `G = b"GET /echo?smuggled HTTP/1.1\\r\\nHost: api.lab.test\\r\\n\\r\\n"
@@ -81,7 +81,7 @@ say([raw(*parts) for parts in [
       expect(world.seen('smuggled')).toEqual([])
     })
 
-    test.concurrent('heads without end are cut off; the next request is served', async () => {
+    test.concurrent('S51 heads without end are cut off; the next request is served', async () => {
       const [codes] = await inside(
         ['--allow', 'api.lab.test'],
         `say([
@@ -113,7 +113,7 @@ say([raw(*parts) for parts in [
   })
 
   describe('TLS', () => {
-    test.concurrent('without a server name, with another, or older than TLS 1.2 it is not opened and not passed on', async () => {
+    test.concurrent('S46 without a server name, with another, or older than TLS 1.2 it is not opened and not passed on', async () => {
       const said = await shell(
         [...SECRET, '--allow', 'other.lab.test'],
         `for host in api other; do
@@ -127,7 +127,7 @@ say([raw(*parts) for parts in [
       expect(lines[2]).toContain('number 70')
     })
 
-    test.concurrent('bytes that only begin like TLS or HTTP, or come one by one, do not get past rules about requests', async () => {
+    test.concurrent('S47 bytes that only begin like TLS or HTTP, or come one by one, do not get past rules about requests', async () => {
       const said = await inside(
         ['--allow', 'GET http://api.lab.test/bytes/*'],
         `def slowly(data):
@@ -147,7 +147,7 @@ say(slowly(b"\\x00POST /sum?sneaked HTTP/1.1\\r\\n" + H + b"\\r\\n"))`,
       expect(world.seen('sneaked')).toEqual([])
     })
 
-    test.concurrent('an encrypted ClientHello hides who is asked for, and is refused where a rule names the host', async () => {
+    test.concurrent('S46 an encrypted ClientHello hides who is asked for, and is refused where a rule names the host', async () => {
       const hello = Buffer.from(clientHello({ name: 'api.lab.test', ech: true })).toString('hex')
       const said = await inside(
         ['--allow', 'api.lab.test'],

@@ -94,7 +94,7 @@ for name in ("api.lab.test", "44.44.44.10"):
     expect(said).toEqual([['lo'], 'closed', 'closed'])
   })
 
-  test.concurrent('--allow is exact: this name, these ports, and nothing by address', async () => {
+  test.concurrent('S47 --allow is exact: this name, these ports, and nothing by address', async () => {
     const targets = [
       ['api.lab.test', 80],
       ['API.lab.test', 80],
@@ -140,7 +140,7 @@ say(talk())`
     expect(await world.python(['--allow', 'api.lab.test:5000'], talk)).toEqual(['ECONNREFUSED'])
   })
 
-  test.concurrent('--block wins over --allow, and over public', async () => {
+  test.concurrent('S47 --block wins over --allow, and over public', async () => {
     const flags = ['--allow', '*.lab.test', '--block', 'other.lab.test', '--network', 'public', '--block', '44.44.44.12/32']
     const targets = [
       ['api.lab.test', 80],
@@ -164,7 +164,7 @@ say(talk())`
     expect((await tryHosts(['--allow', 'private.lab.test'], [['private.lab.test', 80]]))['private.lab.test']).not.toBe('open')
   })
 
-  test.concurrent('rules about requests look at method and path, also over HTTP/2', async () => {
+  test.concurrent('S47 rules about requests look at method and path, also over HTTP/2', async () => {
     const rule = 'GET,HEAD https://api.lab.test/echo/*'
     const said = await world.script(
       ['--allow', rule],

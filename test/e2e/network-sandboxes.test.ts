@@ -39,7 +39,7 @@ describe.skipIf(problem !== undefined)(`the network of sandboxes that stay${prob
     expect(await user.out(['sandbox', 'logs', 'plain'])).toContain('private.lab.test')
   })
 
-  test('a secret is put into requests to its host, and is nowhere else', async () => {
+  test('S48 a secret is put into requests to its host, and is nowhere else', async () => {
     const made = await user.ak(['sandbox', 'create', 'holder', '-S', 'TOKEN:api.lab.test', '--json'], { env: { TOKEN: SECRET } })
     const info = JSON.parse(made.stdout) as Info
     expect(info.secret_mappings).toEqual({ TOKEN: 'api.lab.test' })
@@ -79,7 +79,7 @@ describe.skipIf(problem !== undefined)(`the network of sandboxes that stay${prob
     expect(await user.out(['exec', 'holder', '--', ...curl('https://api.lab.test/echo')])).toContain('api.lab.test')
   })
 
-  test('while no daemon is there its network is closed, and the next one opens it', async () => {
+  test('S50 while no daemon is there its network is closed, and the next one opens it', async () => {
     await user.out([
       'exec',
       'plain',
@@ -109,7 +109,7 @@ describe.skipIf(problem !== undefined)(`the network of sandboxes that stay${prob
       await user.out(['sandbox', 'create', 'strict', '--network', 'listed'])
     })
 
-    test('reaches what they say, while other commands do not', async () => {
+    test('S52 reaches what they say, while other commands do not', async () => {
       const [own, other] = await Promise.all([
         user.out(['exec', 'strict', '--allow', 'api.lab.test', '--', ...curl(...status, 'http://api.lab.test/', 'http://other.lab.test/')]),
         user.out(['exec', 'strict', '--', ...curl(...status, 'http://api.lab.test/')]),
@@ -131,7 +131,7 @@ describe.skipIf(problem !== undefined)(`the network of sandboxes that stay${prob
       ).toBe('403200')
     })
 
-    test('leaves nothing that still has its rules when it has ended', async () => {
+    test('S52 leaves nothing that still has its rules when it has ended', async () => {
       await user.out([
         'exec',
         'strict',
