@@ -19,6 +19,24 @@ describe('importing a sandbox', () => {
     expect(importRequest('[sandbox]\nname = "box"\n', 'other', 'namespace')).toEqual({ name: 'other', start: false, backend: 'namespace' })
   })
 
+  test('takes the network from the text, and no more than that', () => {
+    const network = (security: string) => {
+      const { name: _, start: __, ...rest } = importRequest(`[sandbox]\nname = "a"\n[security]\n${security}`, undefined, undefined)
+      return rest
+    }
+    expect(network('network = false\n')).toEqual({ network: 'none' })
+    expect(network('network = true\n[security.domains]\nallow = ["a.example"]\nblock = ["b.example"]\nallowlist_only = true\n')).toEqual({
+      network: 'listed',
+      allow: ['a.example'],
+      block: ['b.example'],
+    })
+    expect(network('network = true\n[security.domains]\nallow = ["10.0.0.0/8:5432"]\n')).toEqual({
+      network: 'public',
+      allow: ['10.0.0.0/8:5432'],
+    })
+    expect(() => network('[security.domains]\nallow = [1]\n')).toThrow('security.domains.allow')
+  })
+
   test.each([
     ['= =', 'not TOML'],
     ['', 'sandbox.name is missing'],

@@ -2,6 +2,8 @@ import { parse, stringify } from 'smol-toml'
 import { AppError } from '../../contract/errors.ts'
 import type { ProfileName } from '../../contract/config.ts'
 import { PROFILE_NAMES } from '../../contract/config.ts'
+import { NO_NETWORK, PUBLIC_RULE } from '../../contract/network.ts'
+import { formatPublishedPort } from '../../contract/published-port.ts'
 import type { CreateRequest } from '../../contract/sandboxes.ts'
 import { DEFAULT_PROFILE, PROFILES } from '../../policy/profiles.ts'
 import type { SandboxRecord } from '../../store/sandboxes/store.ts'
@@ -11,7 +13,12 @@ const MIB = 1024 ** 2
 
 /** A sandbox as an `agentkernel.toml` that makes another like it. Values of variables are left out: they may be secrets. */
 export function exportText(record: SandboxRecord): string {
-  const { permissions } = savedOf(record).spec
+  const { spec, network } = savedOf(record)
+  const { permissions } = spec
+  const { allow, block } = permissions.networkRules ?? NO_NETWORK
+  const isPublic = allow.includes(PUBLIC_RULE)
+  const listed = allow.filter((rule) => rule !== PUBLIC_RULE)
+  const ports = (network?.publish ?? []).map(formatPublishedPort)
   const text = stringify({
     sandbox: { name: record.name },
     ...(record.agent === null ? {} : { agent: { preferred: record.agent } }),
@@ -26,7 +33,9 @@ export function exportText(record: SandboxRecord): string {
       pass_env: permissions.passEnv,
       read_only: permissions.readOnlyRoot,
       seccomp: permissions.seccomp,
+      ...(allow.length === 0 ? {} : { domains: { allow: listed, block: [...block], allowlist_only: !isPublic } }),
     },
+    ...(ports.length === 0 ? {} : { network: { ports } }),
   })
   const names = Object.keys(record.environment)
   const others = [
@@ -34,6 +43,7 @@ export function exportText(record: SandboxRecord): string {
     record.description === null ? undefined : 'description',
     record.expiresAt === null ? undefined : 'time to live',
     record.lifecycle === null ? undefined : 'lifecycle',
+    (network?.secrets ?? []).length === 0 ? undefined : 'secrets',
   ].filter((name) => name !== undefined)
   const left = [
     names.length === 0 ? '' : `# Left out, because their values may be secret: ${names.join(', ')}\n`,
@@ -65,7 +75,30 @@ export function importRequest(text: string, as: string | undefined, backend: str
     ...(profile === undefined ? {} : { profile: profileOf(profile) }),
     ...(vcpus === undefined ? {} : { vcpus }),
     ...(memory === undefined ? {} : { memory_mb: memory }),
+    ...networkOf(security, section('network')),
   }
+}
+
+/** The rules of the text, and no others: what it does not allow is not to be had by importing it. */
+function networkOf(
+  security: Record<string, unknown>,
+  network: Record<string, unknown>,
+): Pick<CreateRequest, 'network' | 'allow' | 'block' | 'ports'> {
+  const domains = asTable(security['domains'], 'security.domains')
+  const ports = textsOf(network['ports'], 'network.ports')
+  const published = ports.length === 0 ? {} : { ports }
+  if (security['network'] === false) return { network: 'none', ...published }
+  const allow = textsOf(domains['allow'], 'security.domains.allow')
+  const block = textsOf(domains['block'], 'security.domains.block')
+  const rules = { ...(allow.length === 0 ? {} : { allow }), ...(block.length === 0 ? {} : { block }), ...published }
+  if (domains['allowlist_only'] === true) return { network: 'listed', ...rules }
+  return security['network'] === true ? { network: 'public', ...rules } : rules
+}
+
+function textsOf(value: unknown, key: string): string[] {
+  if (value === undefined) return []
+  if (Array.isArray(value) && value.every((text) => typeof text === 'string')) return value
+  throw new AppError('config_invalid', `${key} is not a list of texts`)
 }
 
 /** What a profile does not give cannot be asked for in an import yet, and silently getting something else would be worse. */

@@ -67,6 +67,7 @@ export async function describeRequest(
   if (!caller.authenticated && published.some((port) => !isLoopback(port))) {
     throw new AppError('api_key_required', '`ports` beyond this machine need an API key')
   }
+  if ((request.allow ?? []).length > 0 && !caller.authenticated) throw new AppError('api_key_required', '`allow` needs an API key')
   const asked = secretsOfRequest(request)
   if (asked !== undefined && !caller.authenticated) throw new AppError('api_key_required', 'secrets need an API key')
   const id = deps.newId()
