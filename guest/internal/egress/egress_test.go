@@ -168,3 +168,30 @@ func TestTheEndWaitsForWhatTheGatewayHasNotTakenYet(t *testing.T) {
 		t.Errorf("%d bytes arrived", got)
 	}
 }
+
+func TestTheEndDoesNotWaitForAGatewayThatNobodyAskedFor(t *testing.T) {
+	ours, theirs := pair(t)
+	defer unix.Close(theirs)
+	n, err := open(&wires{egress: ours, tun: -1}, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.conn.Close()
+	// Our greeting is not even written: nobody serves yet.
+	begin := time.Now()
+	n.Finish(tooLong)
+	if waited := time.Since(begin); waited > finishPause {
+		t.Errorf("it waited %v", waited)
+	}
+	// A flow that waits for the greeting of the gateway.
+	go func() { _, _ = n.conn.Open(map[string]any{"op": "udp"}) }()
+	for !n.conn.Opened() {
+		time.Sleep(time.Millisecond)
+	}
+	const limit = 20 * time.Millisecond
+	begin = time.Now()
+	n.Finish(limit)
+	if waited := time.Since(begin); waited < limit {
+		t.Errorf("a flow is about to be opened, and it waited only %v", waited)
+	}
+}

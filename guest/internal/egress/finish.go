@@ -14,9 +14,9 @@ const (
 	quietLooks  = 3
 )
 
-// Finish implements uplink.Network.
+// Finish implements uplink.Network. Our own greeting, which a short command may overtake, is nothing to wait for.
 func (n *network) Finish(limit time.Duration) {
-	if !n.conn.Opened() && !n.pending() {
+	if !n.conn.Opened() && !n.underway() {
 		return
 	}
 	deadline := time.Now().Add(limit)
@@ -29,13 +29,10 @@ func (n *network) Finish(limit time.Duration) {
 }
 
 // pending tells whether something is between a program and the gateway.
-func (n *network) pending() bool {
-	if n.conn.Sending() {
-		return true
-	}
-	// What goes through the proxy is in our own hands.
-	return n.wires.tun >= 0 && (n.unread() || leaving())
-}
+func (n *network) pending() bool { return n.conn.Sending() || n.underway() }
+
+// underway tells whether something is between a program and us. What goes through the proxy is in our own hands.
+func (n *network) underway() bool { return n.wires.tun >= 0 && (n.unread() || leaving()) }
 
 // unread tells whether packets wait in the device.
 func (n *network) unread() bool {

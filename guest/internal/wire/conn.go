@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -45,7 +46,9 @@ type Conn struct {
 	// most streams may be open at once.
 	most int
 	// last is the highest stream number opened in this connection, by whoever opens them.
-	last    uint32
+	last uint32
+	// opening is how many calls of Open have not returned: they wait for the peer's HELLO.
+	opening atomic.Int32
 	err     error // why the connection ended
 	ended   bool
 	leaving bool // nothing begins any more; the writer closes when all is written
@@ -155,6 +158,8 @@ func (c *Conn) open(payload any, relay *Stream) (*Stream, error) {
 	if err := checkObject(body); err != nil {
 		return nil, err
 	}
+	c.opening.Add(1)
+	defer c.opening.Add(-1)
 	select {
 	case <-c.ready:
 	case <-c.done:
