@@ -62,7 +62,10 @@ for pid in [name for name in os.listdir("/proc") if name.isdigit()] + ["self"]:
             continue  # ourselves: the script speaks of what it looks for
         if "CANARY-" + "of-the" in text or "HOST_" + "SECRET" in text:
             found.append((pid, part))
-return [found, sorted(set(os.environ) - {"HOME", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"})]
+# Where no network device can be made, the sandbox has proxies of its own on its loopback, and says so here.
+proxies = {name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")}
+foreign = [name for name in proxies if "127.0.0.1" not in os.environ[name]]
+return [found, sorted(set(os.environ) - proxies - {"HOME", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"}) + foreign]
 `,
     expected: '[[], []]',
   },

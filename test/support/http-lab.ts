@@ -82,7 +82,7 @@ export class HttpLab {
 
   close(): void {
     for (const door of this.#doors.splice(0)) door.close()
-    this.gateway.close()
+    void this.gateway.close()
   }
 }
 
