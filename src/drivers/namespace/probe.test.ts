@@ -104,7 +104,8 @@ describe('a probe', () => {
       for (const { status, fix } of (await probe(fake)).findings) if (status !== 'ok') expect(fix).toBeString()
     }
     expect(readdirSync(dataDir)).toEqual([])
-    expect(readdirSync('/proc/self/fd').length).toBe(open)
+    // What other tests had open may close meanwhile.
+    expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(open)
   })
 })
 
